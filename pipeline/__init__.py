@@ -1,0 +1,1 @@
+"""Facial-emotion training pipeline for FER-2013: download, preprocess, train, evaluate."""

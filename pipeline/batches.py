@@ -1,0 +1,71 @@
+"""Batches of images for training and for scoring."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline import augment
+from pipeline.arrays import Split
+from pipeline.schema import IMAGE_SIZE, Augment
+
+_PIXELS = tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE), tf.uint8)
+_LABELS = tf.TensorSpec((None,), tf.int32)
+_TRANSFORMS = tf.TensorSpec((None, 8), tf.float32)
+
+
+def to_unit(pixels: tf.Tensor) -> tf.Tensor:
+    """Return (n, 48, 48) uint8 pixels as (n, 48, 48, 1) float32 in [0, 1], what every network takes."""
+    return tf.cast(pixels, tf.float32)[..., None] / 255.0
+
+
+def training(
+    split: Split, classes: int, settings: Augment, batch_size: int, seed: int, epochs: range
+) -> tf.data.Dataset:
+    """Return the batches of `epochs`, one epoch after the other: augmented images and one-hot labels.
+
+    The order and the augmentation of an epoch depend on `seed` and its number alone, so that training that
+    starts again in the middle sees what it would have seen.
+    """
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        for epoch in epochs:
+            rng = np.random.default_rng([seed, epoch])
+            order = rng.permutation(len(split))
+            transforms = augment.draw(rng, len(split), settings)
+            for start in range(0, len(split), batch_size):
+                chosen = order[start : start + batch_size]
+                yield split.images(chosen), split.labels[chosen], transforms[chosen]
+
+    def prepare(pixels: tf.Tensor, labels: tf.Tensor, transforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return augment.apply(to_unit(pixels), transforms), tf.one_hot(labels, classes)
+
+    source = tf.data.Dataset.from_generator(batches, output_signature=(_PIXELS, _LABELS, _TRANSFORMS))
+    return _finished(source.map(prepare), len(epochs) * math.ceil(len(split) / batch_size))
+
+
+def scoring(split: Split, classes: int, batch_size: int) -> tf.data.Dataset:
+    """Return all images of `split`, in order and unchanged, with one-hot labels."""
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(0, len(split), batch_size):
+            chosen = slice(start, start + batch_size)
+            yield split.images(chosen), split.labels[chosen]
+
+    def prepare(pixels: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return to_unit(pixels), tf.one_hot(labels, classes)
+
+    source = tf.data.Dataset.from_generator(batches, output_signature=(_PIXELS, _LABELS))
+    return _finished(source.map(prepare), math.ceil(len(split) / batch_size))
+
+
+def _finished(dataset: tf.data.Dataset, batches: int) -> tf.data.Dataset:
+    """Return `dataset` with its length known, some batches ahead of its reader, and tf.data's autotuning off.
+
+    With autotuning, an epoch was seen to end up to its own length late, the processor idle: benchmarks/ has the
+    figures.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.apply(tf.data.experimental.assert_cardinality(batches)).prefetch(4).with_options(options)

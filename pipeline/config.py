@@ -1,0 +1,94 @@
+"""Composes the configuration from params.yaml and conf/, and checks it."""
+
+import os
+
+import hydra
+import yaml
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import ValidationError
+
+from pipeline import paths
+from pipeline.errors import PipelineError
+from pipeline.schema import Config
+
+GROUPS = ("data", "augment", "model", "optimizer", "tracking")
+"""The folders of conf/ of which params.yaml chooses one option each."""
+
+
+def compose(overrides: list[str]) -> tuple[Config, dict[str, str]]:
+    """Return the checked configuration that `overrides` (as on the command line) give, and the chosen options."""
+    prepare()
+    with hydra.initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        composed = hydra.compose("config", overrides, return_hydra_config=True)
+    choices = chosen(composed.hydra)
+    with open_dict(composed):
+        del composed.hydra
+    return check(composed), choices
+
+
+def check(composed: DictConfig) -> Config:
+    """Return the composed configuration as typed, read-only sections.
+
+    Raises PipelineError, naming each key that is unknown, of a wrong type or out of its bounds.
+    """
+    try:
+        keys = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise PipelineError(f"configuration: {error}".splitlines()[0]) from error
+    if unknown := set(keys.pop("choices")) - set(GROUPS):
+        raise PipelineError(f"configuration: unknown key 'choices.{min(unknown)}'; accepted: {', '.join(GROUPS)}")
+    try:
+        return Config.model_validate(keys)
+    except ValidationError as error:
+        raise PipelineError("configuration: " + "\n".join(_problem(e) for e in error.errors()[:5])) from error
+
+
+def prepare() -> None:
+    """Tell Hydra where params.yaml stands, and what `choice` in conf/config.yaml means."""
+    os.environ["PROJECT_ROOT"] = str(paths.ROOT)
+    OmegaConf.register_new_resolver("choice", _choice, replace=True)
+
+
+def _choice(group: str, experiment: str) -> str:
+    """Return the option of `group` that the recipe chooses, or else params.yaml."""
+    recipe = paths.CONF / "experiment" / f"{experiment}.yaml"
+    for file in (recipe, paths.PARAMS):
+        choices = (yaml.safe_load(file.read_text()) if file.exists() else None) or {}
+        if chosen := (choices.get("choices") or {}).get(group):
+            return str(chosen)
+    raise PipelineError(f"{paths.PARAMS.name}: choices.{group} is missing; choose from {_options(group)}")
+
+
+def _options(group: str) -> str:
+    return ", ".join(sorted(path.stem for path in (paths.CONF / group).glob("*.yaml")))
+
+
+def chosen(hydra_config: DictConfig) -> dict[str, str]:
+    """Return the option that is used of each group, and of experiment."""
+    return {group: str(hydra_config.runtime.choices[group]) for group in (*GROUPS, "experiment")}
+
+
+def _problem(error: dict) -> str:
+    """Return one line for one of pydantic's errors: the key, the value, and what would be accepted."""
+    # A section of several kinds adds the kind's name to the path: model.seed_cnn.filters.
+    location = [str(part) for part in error["loc"]]
+    if len(location) > 1 and location[0] in ("model", "optimizer"):
+        del location[1]
+    key = ".".join(location)
+    if error["type"] == "extra_forbidden":
+        return f"unknown key '{key}'; accepted: {_accepted(location[:-1])}"
+    if error["type"] == "missing":
+        return f"key '{key}' is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should be", "accepted:").replace("Input tag", "name")
+    return f"{key} is {error['input']!r}; {message}" if key and "accepted:" in message else f"{key} {message}".strip()
+
+
+def _accepted(section: list[str]) -> str:
+    """Return the keys of a section of the schema."""
+    fields = Config.model_fields
+    for part in section:
+        kinds = getattr(fields[part].annotation, "__args__", (fields[part].annotation,))
+        fields = {name: field for kind in kinds for name, field in kind.model_fields.items()}
+    return ", ".join(fields)

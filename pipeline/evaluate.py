@@ -1,0 +1,167 @@
+"""Stage evaluate: scores the trained network, draws what is worth seeing, and completes the run's record."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import files, paths, runtime
+from pipeline.errors import PipelineError
+from pipeline.schema import Config
+from pipeline.stage import Job, stage
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.arrays import Split
+
+
+@stage
+def main(cfg: Config, job: Job) -> None:
+    """Write the metrics, speed, figures and report into results/, and add them to the training's MLflow run."""
+    runtime.quiet()
+    trained = paths.Outputs()
+    run, audit = _read(trained.run), _read(trained.audit)
+    history = files.read_csv(_existing(trained.history))
+
+    from pipeline import arrays, checkpoint, report, scoring, tracking
+
+    # DVC starts this stage when it has recorded the training, so the training's checkpoint has done its work.
+    checkpoint.Checkpoint(paths.CHECKPOINTS / run["checkpoint"]).discard()
+    folder, classes = paths.arrays(run["data"]["name"]), run["config"]["data"]["classes"]
+    if arrays.identity(folder) != run["data"]:
+        raise PipelineError(f"{folder} holds other images than {trained.model} was trained on; run `dvc repro`")
+    model = scoring.load(_existing(trained.model))
+    splits = {name: arrays.load(folder, name, classes) for name in ("val", "test")}
+    probabilities = {name: scoring.predict(model, split) for name, split in splits.items()}
+
+    test = splits["test"], probabilities["test"]
+    shown = inspected(*test, classes, cfg.evaluate.inspect, cfg.seed)
+    scores = {
+        "data": run["data"],
+        "model": {
+            "name": run["config"]["model"]["name"],
+            "parameters": model.count_params(),
+            "layers": len(model.layers),
+            "epoch": run["epoch"],
+            "epochs": len(history),
+        },
+        **scored(splits, probabilities, arrays.clean_test(folder, splits["test"]), classes),
+        "inspection": {"images": len(shown), "right": sum(f["truth"] == f["prediction"] for f in shown)},
+    }
+    speed = {
+        **scoring.speed(model, splits["val"], cfg.evaluate.latency_runs),
+        "training_minutes": sum(row["seconds"] for row in history) / 60,
+        "training_images_per_second": sum(row["images_per_second"] for row in history) / len(history),
+    }
+    files.write_json(job.out.metrics, scores)
+    files.write_json(job.out.speed, speed)
+    mistakes = confident_mistakes(*test, classes, cfg.evaluate.mistakes)
+    figures = draw(job.out, scores, history, *test, classes, shown, mistakes)
+    figures |= {name: trained.figure(name) for name in ("samples", "balance")}
+    report.write(job.out.report, scores, speed, run, history, audit, figures)
+
+    tracker = tracking.Tracker(cfg.tracking)
+    run_id = run["mlflow_run_id"]
+    if not tracker.exists(run_id):
+        print(f"warning: {tracker.uri} has no run {run_id}; the evaluation becomes a run of its own")
+        run_id = tracker.create(f"evaluation of {run_id[:8]}", run["config"], {"source": "evaluate"})
+    with tracker.active(run_id):
+        numbers = {name: scores[name] for name in ("val", "test", "test_clean", "kaggle_test", "inspection")}
+        tracker.log_metrics(run_id, {**numbers, "speed": speed}, step=run["epoch"])
+        tracker.log_files(run_id, list(figures.values()), "figures")
+        tracker.log_files(run_id, [job.out.report, job.out.metrics])
+    for name in ("val", "test", "test_clean", "kaggle_test"):
+        print("{0:12} {accuracy:.2%} ({accuracy_low:.2%} to {accuracy_high:.2%})".format(name, **scores[name]))
+    print(f"report: {job.out.report}")
+
+
+def scored(
+    splits: "dict[str, Split]", probabilities: "dict[str, np.ndarray]", clean: "np.ndarray", classes: list[str]
+) -> dict[str, Any]:
+    """Return the metrics on val, test, test_clean (not in train, pixel for pixel) and kaggle_test (val and test)."""
+    import numpy as np
+
+    from pipeline.metrics import score
+
+    (val, test), (val_p, test_p) = splits.values(), probabilities.values()
+    both = np.concatenate([val_p, test_p]), np.concatenate([val.labels, test.labels])
+    return {
+        "val": score(val_p, val.labels, classes),
+        "test": score(test_p, test.labels, classes),
+        "test_clean": score(test_p[clean], test.labels[clean], classes),
+        "kaggle_test": score(*both, classes),
+    }
+
+
+def inspected(
+    split: "Split", probabilities: "np.ndarray", classes: list[str], n: int, seed: int
+) -> list[dict[str, Any]]:
+    """Return `n` images drawn by `seed`, to be looked at by hand as the notebook project did with seven."""
+    import numpy as np
+
+    chosen = np.random.default_rng(seed).choice(len(split), min(n, len(split)), replace=False)
+    return [_face(split, probabilities, classes, i) for i in chosen]
+
+
+def confident_mistakes(split: "Split", probabilities: "np.ndarray", classes: list[str], n: int) -> list[dict[str, Any]]:
+    """Return the `n` images on which the network is most sure of a wrong emotion, the surest first."""
+    import numpy as np
+
+    wrong = np.flatnonzero(probabilities.argmax(1) != split.labels)
+    surest = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:n]
+    return [_face(split, probabilities, classes, i) for i in surest]
+
+
+def draw(
+    out: paths.Outputs,
+    scores: dict[str, Any],
+    history: list[dict[str, float]],
+    test: "Split",
+    probabilities: "np.ndarray",
+    classes: list[str],
+    shown: list[dict[str, Any]],
+    mistakes: list[dict[str, Any]],
+) -> dict[str, Path]:
+    """Draw the figures of the test split and the curves; return their paths by name."""
+    from pipeline import metrics, plots
+
+    data = scores["data"]["name"]
+    names = ("curves", "confusion", "emotions", "calibration", "inspection", "mistakes")
+    figures = {name: out.figure(name) for name in names}
+    matrix = metrics.confusion(probabilities.argmax(1), test.labels, len(classes))
+    bins = metrics.calibration(probabilities, test.labels)
+    plots.curves(figures["curves"], history, data, scores["model"]["epoch"])
+    plots.confusion(figures["confusion"], matrix, classes, f"{data} test")
+    plots.emotions(figures["emotions"], scores["test"]["emotions"], f"{data} test: each emotion")
+    plots.calibration(
+        figures["calibration"], bins, f"{data} test: expected calibration error {scores['test']['ece']:.1%}"
+    )
+    plots.inspection(figures["inspection"], shown, data)
+    plots.inspection(figures["mistakes"], mistakes, data, "Most confident mistakes")
+    return figures
+
+
+def _face(split: "Split", probabilities: "np.ndarray", classes: list[str], i: int) -> dict[str, Any]:
+    """Return image `i` with what the network says of it, as plots.inspection takes it."""
+    best = int(probabilities[i].argmax())
+    return {
+        "pixels": split.images(slice(i, i + 1))[0],
+        "truth": classes[split.labels[i]],
+        "prediction": classes[best],
+        "confidence": float(probabilities[i, best]),
+        "probabilities": {name: float(p) for name, p in zip(classes, probabilities[i], strict=True)},
+    }
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise PipelineError(f"{path} is missing; `dvc repro` makes it")
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(_existing(path).read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""Trains a network: the loop over epochs, its record, and its resumption."""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from pipeline import batches
+from pipeline.arrays import Split
+from pipeline.checkpoint import Checkpoint, State
+from pipeline.errors import PipelineError
+from pipeline.schema import Adam, Augment, Sgd, Train
+
+SCORING_BATCH = 256
+"""Images in a batch where nothing is learned: large enough that more does not help."""
+
+
+def compile_(model: keras.Model, optimizer: Adam | Sgd) -> None:
+    """Give `model` its optimizer and loss: categorical cross-entropy, accuracy beside it."""
+    settings = optimizer.model_dump(exclude={"name"})
+    if optimizer.name == "sgd":
+        built = keras.optimizers.SGD(**settings, nesterov=True)
+    else:
+        built = keras.optimizers.Adam(**settings)
+    # XLA made the step slower on a CPU: benchmarks/ has the figures.
+    model.compile(built, loss="categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+    built.build(model.trainable_variables)
+
+
+def fit(
+    model: keras.Model,
+    train: Split,
+    val: Split,
+    augment: Augment,
+    settings: Train,
+    seed: int,
+    checkpoint: Checkpoint,
+    on_epoch: Callable[[list[dict[str, float]]], None],
+) -> State:
+    """Train the compiled `model` and leave it with the weights of the kept epoch.
+
+    Goes on from `checkpoint` and keeps it up to date; `on_epoch` gets the history after each epoch. A row of
+    the history holds epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate, seconds (with
+    validation), images_per_second (without) and time (seconds since 1970).
+    Raises PipelineError where the loss is no longer a finite number.
+    """
+    classes = model.output_shape[-1]
+    state = checkpoint.restore(model) or State([], model.get_weights())
+    done = len(state.history)
+    if done:
+        print(f"goes on after epoch {done} of {settings.epochs}")
+    recorder = _Recorder(state, seed, len(train), checkpoint, on_epoch)
+    if done < settings.epochs:
+        epochs = range(done + 1, settings.epochs + 1)
+        model.fit(
+            batches.training(train, classes, augment, settings.batch_size, seed, epochs),
+            steps_per_epoch=math.ceil(len(train) / settings.batch_size),
+            validation_data=batches.scoring(val, classes, SCORING_BATCH),
+            initial_epoch=done,
+            epochs=settings.epochs,
+            callbacks=[recorder],
+            shuffle=False,  # the batches come in the order of their epoch already
+            verbose=1 if sys.stdout.isatty() else 0,
+        )
+    if settings.keep == "best":
+        model.set_weights(recorder.state.best)
+    return recorder.state
+
+
+def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
+    """Return the number of the epoch whose weights are kept: the first of highest val accuracy, or the last."""
+    if keep == "last":
+        return len(history)
+    return max(history, key=lambda row: (row["val_accuracy"], -row["epoch"]))["epoch"]
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Keeps the history and the best weights, and saves a checkpoint after each epoch."""
+
+    def __init__(self, state: State, seed: int, images: int, checkpoint: Checkpoint, on_epoch: Callable):
+        super().__init__()
+        self.state, self.seed, self.images = state, seed, images
+        self.checkpoint, self.on_epoch = checkpoint, on_epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        # Like the order of the images, an epoch's dropout depends on the seed and its number alone.
+        for place, layer in enumerate(self.model.layers):
+            if isinstance(layer, keras.layers.Dropout):
+                layer.seed_generator.state.assign([(self.seed + place) % 2**32, epoch << 16])
+        self.started = time.perf_counter()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self.trained = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if not all(math.isfinite(value) for value in logs.values()):
+            raise PipelineError(
+                f"the loss is {logs['loss']} in epoch {epoch + 1}: training diverged; "
+                "try a lower optimizer.learning_rate"
+            )
+        row = {"epoch": epoch + 1, **{k: float(logs[k]) for k in ("loss", "accuracy", "val_loss", "val_accuracy")}}
+        row["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+        row["seconds"] = time.perf_counter() - self.started
+        row["images_per_second"] = self.images / (self.trained - self.started)
+        row["time"] = time.time()
+        history = [*self.state.history, row]
+        best = self.model.get_weights() if kept_epoch(history, "best") == row["epoch"] else self.state.best
+        self.state = State(history, best)
+        self.checkpoint.save(self.model, self.state)
+        self.on_epoch(history)
+        if not sys.stdout.isatty():
+            print(
+                "epoch {epoch:2}: loss {loss:.4f}, accuracy {accuracy:.2%}, val loss {val_loss:.4f}, "
+                "val accuracy {val_accuracy:.2%}, {seconds:.1f} s".format(**row)
+            )

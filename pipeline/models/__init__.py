@@ -1,0 +1,18 @@
+"""The networks: one module each, named like its option in conf/model/, with a function `build`."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from pipeline.schema import Linear, SeedCnn
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build(model: SeedCnn | Linear, classes: int) -> "keras.Sequential":
+    """Return the untrained network: (n, 48, 48, 1) float32 in [0, 1] to (n, classes) probabilities.
+
+    Only the chosen network's module is imported, so that a run depends on that one alone.
+    """
+    settings = model.model_dump(exclude={"name"})
+    return import_module(f"pipeline.models.{model.name}").build(classes, **settings)

@@ -1,0 +1,18 @@
+"""Softmax regression on the raw pixels."""
+
+import keras
+from keras import layers
+
+from pipeline.schema import IMAGE_SIZE
+
+
+def build(classes: int) -> keras.Sequential:
+    """Return one dense layer over all 2,304 pixels: what can be told without any feature."""
+    return keras.Sequential(
+        [
+            keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1)),
+            layers.Flatten(),
+            layers.Dense(classes, activation="softmax"),
+        ],
+        name="linear",
+    )

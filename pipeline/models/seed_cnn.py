@@ -1,0 +1,26 @@
+"""The network of the notebook project."""
+
+import keras
+from keras import layers
+
+from pipeline.schema import IMAGE_SIZE
+
+
+def build(classes: int, filters: int, dense: list[int], dropout: float) -> keras.Sequential:
+    """Return five blocks of convolution and pooling, then a dense head: 17 layers with three widths in `dense`.
+
+    Source: the notebook states 17 layers of Conv2D, MaxPool2D, Dense, Dropout and Flatten and 167,239
+    trainable parameters, and no more; 64 filters, dense widths 128, 64 and 32 and 7 classes fit both. A
+    dropout follows every dense layer but the last of them.
+    """
+    net = keras.Sequential([keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))], name="seed_cnn")
+    for _ in range(5):
+        net.add(layers.Conv2D(filters, 3, padding="same", activation="relu"))
+        net.add(layers.MaxPool2D(2))
+    net.add(layers.Flatten())
+    for width in dense[:-1]:
+        net.add(layers.Dense(width, activation="relu"))
+        net.add(layers.Dropout(dropout))
+    net.add(layers.Dense(dense[-1], activation="relu"))
+    net.add(layers.Dense(classes, activation="softmax"))
+    return net

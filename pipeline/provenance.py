@@ -1,0 +1,59 @@
+"""Where a run comes from: code, versions and hardware."""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pipeline import paths
+
+PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "dvc", "hydra-core")
+
+
+def git_commit() -> str | None:
+    """Return the commit of the checkout, with `-dirty` where tracked files differ from it; None outside git."""
+    try:
+        command = ["git", "-C", str(paths.ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that the numbers depend on."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
+
+
+def hardware() -> dict[str, Any]:
+    """Return the processor's name, the cores this process may use, the memory in GiB, and the platform."""
+    import psutil
+
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "platform": platform.system() + " " + platform.machine(),
+    }
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return a digest of `parts` (JSON values), the versions, and the source of this package's loaded modules."""
+    whole = hashlib.sha256(json.dumps([parts, versions()], sort_keys=True).encode())
+    modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] == __package__}
+    for name in sorted(modules):
+        if file := getattr(modules[name], "__file__", None):
+            whole.update(Path(file).read_bytes())
+    return whole.hexdigest()[:16]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

@@ -1,0 +1,133 @@
+"""Which keys the configuration has, of which type, and what they may be."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+SPLITS = ("train", "val", "test")
+IMAGE_SIZE = 48
+"""Pixels along each side of an image; images are grey, 8 bits."""
+
+Emotion = Literal[EMOTIONS]
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A section whose keys are exactly those declared, of exactly the declared types, and read-only."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Data(Section):
+    """A data set: where it comes from, and what must be found in it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    sources: Annotated[list[Literal["archive", "environment", "kaggle", "faces"]], Field(min_length=1)]
+    archive: str | None = None
+    kaggle: Annotated[str, Field(pattern=r"^[^/]+/[^/]+/versions/[0-9]+$")] | None = None
+    classes: Annotated[list[Emotion], Field(min_length=2)]
+    counts: dict[Emotion, Annotated[list[Count], Field(min_length=3, max_length=3)]]
+    draw_seed: Count | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Data":
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes {self.classes} names an emotion twice")
+        if missing := [c for c in self.classes if not all(self.counts.get(c, [0]))]:
+            raise ValueError(f"counts has no images for {', '.join(missing)}, which classes names")
+        if "kaggle" in self.sources and self.kaggle is None:
+            raise ValueError("sources names kaggle, and the key kaggle says no data set: owner/name/versions/1")
+        if "faces" in self.sources and self.draw_seed is None:
+            raise ValueError("sources names faces, and draw_seed is not set: a whole number from 0 up")
+        return self
+
+
+class Augment(Section):
+    """Random changes of a training image: degrees, and shares of its size."""
+
+    mirror: bool
+    rotation: Annotated[float, Field(ge=0, le=180)]
+    zoom: Share
+    shift: Share
+
+
+class SeedCnn(Section):
+    """pipeline/models/seed_cnn.py."""
+
+    name: Literal["seed_cnn"]
+    filters: PositiveInt
+    dense: Annotated[list[PositiveInt], Field(min_length=1)]
+    dropout: Share
+
+
+class Linear(Section):
+    """pipeline/models/linear.py."""
+
+    name: Literal["linear"]
+
+
+class Adam(Section):
+    """keras.optimizers.Adam."""
+
+    name: Literal["adam"]
+    learning_rate: PositiveFloat
+    beta_1: Share
+    beta_2: Share
+
+
+class Sgd(Section):
+    """keras.optimizers.SGD with Nesterov's momentum."""
+
+    name: Literal["sgd"]
+    learning_rate: PositiveFloat
+    momentum: Share
+
+
+class Tracking(Section):
+    """Where MLflow keeps the runs: `uri` null is this checkout's mlruns/."""
+
+    uri: Annotated[str, Field(pattern=r"^(https?|sqlite|postgresql|mysql)\S*://")] | None
+    experiment: Annotated[str, Field(min_length=1)]
+
+
+class Train(Section):
+    """The training schedule."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    keep: Literal["best", "last"]
+
+
+class Evaluate(Section):
+    """What evaluate shows and times, in images."""
+
+    inspect: PositiveInt
+    mistakes: PositiveInt
+    latency_runs: PositiveInt
+
+
+class Config(Section):
+    """The whole composed configuration."""
+
+    data: Data
+    augment: Augment
+    model: Annotated[SeedCnn | Linear, Field(discriminator="name")]
+    optimizer: Annotated[Adam | Sgd, Field(discriminator="name")]
+    tracking: Tracking
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    train: Train
+    evaluate: Evaluate
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "Config":
+        images = sum(self.data.counts[c][0] for c in self.data.classes)
+        if self.train.batch_size > images:
+            raise ValueError(
+                f"train.batch_size is {self.train.batch_size}; accepted: 1 to {images}, "
+                f"the training images of {self.data.name}"
+            )
+        return self

@@ -1,0 +1,143 @@
+"""MLflow: one run for each training, kept in mlruns/ or on a tracking server."""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import paths
+from pipeline.errors import PipelineError
+from pipeline.locks import waiting
+from pipeline.nested import flatten
+from pipeline.schema import Tracking
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from mlflow import MlflowClient
+
+# A server that does not answer is given up after seconds; MLflow's own bounds add up to minutes.
+_BOUNDS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+_ALIVE_ON = "pipeline.host_and_pid"
+EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "images_per_second")
+
+
+class Tracker:
+    """The store of runs that a configuration names."""
+
+    def __init__(self, tracking: Tracking):
+        """Open the store, creating it and its experiment where they are missing.
+
+        Raises PipelineError where a tracking server does not answer.
+        """
+        for name, value in _BOUNDS.items():
+            os.environ.setdefault(name, value)
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        import mlflow
+
+        self.uri = tracking.uri or f"sqlite:///{paths.MLRUNS / 'mlflow.db'}"
+        mlflow.set_tracking_uri(self.uri)
+        self.client: MlflowClient = mlflow.MlflowClient(self.uri)
+        self.experiment = tracking.experiment
+        # Processes that meet a missing database at the same time would break it.
+        with waiting(paths.MLRUNS / "create.lock"):
+            try:
+                self.experiment_id = self._experiment_id(None if tracking.uri else paths.MLRUNS / "artifacts")
+            except mlflow.MlflowException as error:
+                reason = str(error).splitlines()[0][:200]
+                raise PipelineError(
+                    f"no tracking store at {self.uri}: {reason}\n"
+                    "start the server, or set choices.tracking to local in params.yaml"
+                ) from error
+        self._close_dead_runs()
+
+    def _experiment_id(self, artifacts: Path | None) -> str:
+        if found := self.client.get_experiment_by_name(self.experiment):
+            return found.experiment_id
+        return self.client.create_experiment(self.experiment, artifacts and artifacts.as_uri())
+
+    def _close_dead_runs(self) -> None:
+        """Mark as KILLED the runs of this machine whose process is gone: nobody else will."""
+        import psutil
+
+        for run in self.client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'"):
+            host, _, pid = run.data.tags.get(_ALIVE_ON, "").rpartition(" ")
+            if host == socket.gethostname() and not psutil.pid_exists(int(pid)):
+                self.client.set_terminated(run.info.run_id, "KILLED")
+
+    def create(self, name: str, parameters: dict[str, Any], tags: dict[str, str]) -> str:
+        """Create a run with the nested `parameters`, flattened to dotted names, and return its id."""
+        from mlflow.entities import Param
+
+        run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
+        self.client.log_batch(run_id, params=[Param(k, str(v)[:6000]) for k, v in flatten(parameters).items()])
+        return run_id
+
+    def exists(self, run_id: str) -> bool:
+        """Tell whether this store has the run: it may be another one than that of the training."""
+        import mlflow
+
+        try:
+            return self.client.get_run(run_id).info.lifecycle_stage == "active"
+        except mlflow.MlflowException:
+            return False
+
+    @contextmanager
+    def active(self, run_id: str, system_metrics: bool = False) -> Iterator[None]:
+        """Keep the run RUNNING; it ends FINISHED, or FAILED with the error as a tag."""
+        import mlflow
+
+        self.client.set_tag(run_id, _ALIVE_ON, f"{socket.gethostname()} {os.getpid()}")
+        with mlflow.start_run(run_id=run_id, log_system_metrics=system_metrics):
+            try:
+                yield
+            except BaseException as error:
+                self.client.set_tag(run_id, "error", f"{type(error).__name__}: {error}"[:500])
+                raise
+
+    def log_epochs(self, run_id: str, history: list[dict[str, float]]) -> None:
+        """Log the metrics of the epochs in `history`; logging an epoch again changes nothing.
+
+        A store that does not answer is reported, and does not stop the training: the history is kept in
+        history.csv, and the end of the stage logs all of it again.
+        """
+        import mlflow
+        from mlflow.entities import Metric
+
+        metrics = [
+            Metric(key, row[key], int(row["time"] * 1000), row["epoch"]) for row in history for key in EPOCH_METRICS
+        ]
+        try:
+            for start in range(0, len(metrics), 1000):
+                self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
+        except mlflow.MlflowException as error:
+            print(f"warning: metrics not logged to {self.uri}: {str(error).splitlines()[0][:200]}")
+
+    def log_metrics(self, run_id: str, metrics: dict[str, float], step: int) -> None:
+        """Log single numbers, in nested dictionaries or not, under slashed names."""
+        import time
+
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        numbers = flatten(metrics, "/").items()
+        self.client.log_batch(run_id, metrics=[Metric(k, float(v), now, step) for k, v in numbers])
+
+    def log_files(self, run_id: str, files: list[Path], folder: str | None = None) -> None:
+        """Store `files` with the run, in `folder` of its artifacts."""
+        for file in files:
+            self.client.log_artifact(run_id, str(file), folder)
+
+    def log_model(self, model: "keras.Model", example: "np.ndarray") -> None:
+        """Store `model` in MLflow's own format with the active run; the signature is that of `example`."""
+        import mlflow
+        from mlflow.models import infer_signature
+
+        from pipeline.provenance import versions
+
+        known = versions()
+        needs = [f"{name}=={known[name]}" for name in ("tensorflow", "keras", "numpy")]
+        signature = infer_signature(example, model.predict(example, verbose=0))
+        mlflow.tensorflow.log_model(model, name="model", signature=signature, pip_requirements=needs)

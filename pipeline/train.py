@@ -1,0 +1,102 @@
+"""Stage train: fits the chosen network to the training images, and records the run."""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from pipeline import files, paths, provenance, runtime
+from pipeline.locks import only_one
+from pipeline.schema import Config
+from pipeline.stage import Job, stage
+
+if TYPE_CHECKING:
+    import keras
+
+    from pipeline.fit import State
+
+
+@stage
+def main(cfg: Config, job: Job) -> None:
+    """Write models/model.h5, results/run.json and results/history.csv, and one MLflow run."""
+    with only_one(paths.TRAIN_LOCK if job.out.root == paths.ROOT else job.out.root / "train.lock", "a training"):
+        train(cfg, job)
+
+
+def train(cfg: Config, job: Job) -> None:
+    """Train as `cfg` says, going on from the checkpoint of an earlier start of the same training."""
+    runtime.quiet()
+    from pipeline import arrays, batches, checkpoint, fit, models, tracking
+
+    folder = paths.arrays(cfg.data.name)
+    data = arrays.identity(folder)
+    train_split, val = (arrays.load(folder, split, cfg.data.classes) for split in ("train", "val"))
+
+    runtime.deterministic(cfg.seed)
+    model = models.build(cfg.model, len(cfg.data.classes))
+    fit.compile_(model, cfg.optimizer)
+
+    settings = {
+        "data": {"name": cfg.data.name, "classes": cfg.data.classes},
+        "augment": cfg.augment.model_dump(),
+        "model": cfg.model.model_dump(),
+        "optimizer": cfg.optimizer.model_dump(),
+        "seed": cfg.seed,
+        "train": cfg.train.model_dump(),
+    }
+    key = provenance.fingerprint(settings, data["digest"], str(job.out.root))
+    with only_one(paths.CHECKPOINTS / f"{key}.lock", "this very training"):
+        state = checkpoint.Checkpoint(paths.CHECKPOINTS / key)
+        tracker = tracking.Tracker(cfg.tracking)
+        run_id = state.run_id()
+        if run_id is None or not tracker.exists(run_id):
+            name = f"{cfg.model.name} on {cfg.data.name}, seed {cfg.seed}"
+            run_id = tracker.create(name, settings, _tags(cfg, job, data))
+            state.begin(run_id)
+        with tracker.active(run_id, system_metrics=True):
+
+            def log_last(history: list[dict[str, float]]) -> None:
+                tracker.log_epochs(run_id, history[-1:])
+
+            kept = fit.fit(model, train_split, val, cfg.augment, cfg.train, cfg.seed, state, log_last)
+            run = {
+                "mlflow_run_id": run_id,
+                "mlflow_experiment": tracker.experiment,
+                "checkpoint": key,
+                "data": data,
+                "config": settings,
+                "seconds": sum(row["seconds"] for row in kept.history),
+                "epoch": fit.kept_epoch(kept.history, cfg.train.keep),
+                "git_commit": provenance.git_commit(),
+                "versions": provenance.versions(),
+                "hardware": provenance.hardware(),
+            }
+            write(job.out, model, kept, run)
+            tracker.log_epochs(run_id, kept.history)
+            tracker.log_metrics(run_id, {"parameters": model.count_params(), "epoch_kept": run["epoch"]}, run["epoch"])
+            tracker.log_files(run_id, [job.out.model, job.out.run, job.out.history])
+            tracker.log_model(model, batches.to_unit(val.images(slice(8))).numpy())
+        if job.source in ("sweep", "manual"):
+            state.discard()  # DVC has not recorded this stage yet: there, evaluate does it
+
+
+def _tags(cfg: Config, job: Job, data: dict[str, str]) -> dict[str, str]:
+    """Return what runs are filtered by: how they were started, and on what."""
+    tags = {"source": job.source, "data": data["name"], "data_digest": data["digest"], "model": cfg.model.name}
+    tags |= {f"choice.{group}": option for group, option in job.choices.items()}
+    if commit := provenance.git_commit():
+        tags["mlflow.source.git.commit"] = commit
+    return tags
+
+
+def write(out: paths.Outputs, model: "keras.Model", state: "State", run: dict[str, Any]) -> None:
+    """Write the three files of the stage, each whole or not at all."""
+    for file in (out.model, out.history):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.model.with_name("partial.h5")
+    model.save(partial, include_optimizer=False)
+    os.replace(partial, out.model)
+    files.write_csv(out.history, [{k: v for k, v in row.items() if k != "time"} for row in state.history])
+    files.write_json(out.run, run)
+
+
+if __name__ == "__main__":
+    main()

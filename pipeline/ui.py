@@ -1,0 +1,28 @@
+"""The MLflow UI on this project's runs."""
+
+import os
+import sys
+
+from pipeline import config, paths
+from pipeline.stage import command
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Serve the store that params.yaml chooses on 127.0.0.1:5000; `arguments` go to `mlflow ui`, e.g. --port 5001."""
+    cfg, _ = config.compose([])
+    if cfg.tracking.uri and cfg.tracking.uri.startswith("http"):
+        print(f"the runs are on a server: open {cfg.tracking.uri}")
+        return
+    from pipeline.tracking import Tracker
+
+    store = Tracker(cfg.tracking).uri
+    # Without these, MLflow 3.17 starts some ten processes where two do.
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    served = ["mlflow", "ui", "--backend-store-uri", store, "--workers", "1", "--host", "127.0.0.1"]
+    print(f"http://127.0.0.1:5000 shows the runs of {paths.MLRUNS}; Ctrl-C ends it", flush=True)
+    os.execve(sys.executable, [sys.executable, "-m", *served, *arguments], environment)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Creates .venv with the exact versions of requirements.txt: with uv where it is installed or can be had from the
+# lock, with pip otherwise.
+set -eu
+python=${PYTHON:-python3}
+"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || {
+    echo "error: $python is $("$python" -V 2>&1 || echo missing); accepted: Python 3.11 to 3.13, e.g. make PYTHON=python3.12" >&2
+    exit 1
+}
+rm -f .venv/ready
+if command -v uv >/dev/null 2>&1; then
+    uv venv --quiet --allow-existing --python "$(command -v "$python")" .venv
+    uv=uv
+else
+    "$python" -m venv .venv
+    .venv/bin/pip install --quiet "$(grep '^uv==' requirements.txt)" && uv=.venv/bin/uv || uv=
+fi
+echo "installing $(grep -c == requirements.txt) packages into .venv"
+if [ -n "$uv" ] && "$uv" pip install --quiet --python .venv/bin/python -r requirements.txt; then
+    :
+else
+    echo "uv could not install them; trying pip"
+    [ -x .venv/bin/pip ] || "$python" -m venv .venv
+    .venv/bin/pip install --quiet -r requirements.txt
+fi
+touch .venv/ready

@@ -1,0 +1,414 @@
+import gzip
+import os
+import random
+import stat
+import tarfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline import archive, containers
+from pipeline.errors import PipelineError
+from tests.archives import (
+    COUNTS,
+    NAMES,
+    REAL,
+    image,
+    images,
+    pixels,
+    rename,
+    row,
+    table,
+    tar_gz,
+    write_folder,
+    write_zip,
+)
+
+FACES_OF_NAMES = [
+    ("train", "angry", 3),
+    ("train", "angry", 12),
+    ("train", "happy", 12),
+    ("val", "happy", 2),
+    ("val", "angry", 5),
+    ("test", "angry", 1),
+    ("test", "happy", 4),
+]
+
+
+def file(tmp_path: Path, content: bytes) -> Path:
+    path = tmp_path / "data"
+    path.write_bytes(content)
+    return path
+
+
+def refuse(path: Path, *parts: str) -> None:
+    """The message is one or two lines, names the archive, and holds `parts`."""
+    with pytest.raises(PipelineError) as caught:
+        list(archive.read(path))
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert len(message.splitlines()) <= 2
+    for part in parts:
+        assert part in message
+
+
+# What is read
+
+
+@pytest.mark.parametrize("top", ["", "fer2013/", "archive (1)/"])
+@pytest.mark.parametrize("deflate", [False, True])
+def test_kaggle_zip_gives_its_faces_sorted(tmp_path, top, deflate):
+    path = write_zip(tmp_path / "x", {top + n: b for n, b in images().items()}, deflate)
+    faces = list(archive.read(path))
+    assert [face[:3] for face in faces] == FACES_OF_NAMES
+    assert all(face.pixels.shape == (48, 48) and face.pixels.dtype == np.uint8 for face in faces)
+
+
+def test_png_pixels_come_back_exactly(tmp_path):
+    path = write_zip(tmp_path / "x", images(["train/sad/Training_0.png"]))
+    (face,) = archive.read(path)
+    assert np.array_equal(face.pixels, pixels(0))
+
+
+def test_harmless_extras_of_a_zip_are_ignored(tmp_path):
+    extras = ["train/", "train/angry/", ".DS_Store", "train/.DS_Store", "__MACOSX/train/angry/._Training_3.jpg"]
+    extras += ["train/angry/._Training_3.jpg", "README.md", "train/README", "LICENSE", "test/Thumbs.db"]
+    path = write_zip(tmp_path / "x", images() | dict.fromkeys(extras, b""))
+    assert [face[:3] for face in archive.read(path)] == FACES_OF_NAMES
+
+
+@pytest.mark.parametrize("name", ["fer2013.csv", "fer2013/fer2013.csv", "./fer2013/fer2013.csv"])
+@pytest.mark.parametrize("kind", ["plain", "zip", "tar.gz"])
+def test_table_gives_its_faces_in_the_order_of_its_rows(tmp_path, kind, name):
+    content = table([row("happy", "PrivateTest", 1), row("neutral", "Training", 2), row("sad", "PublicTest", 3)])
+    if kind == "plain":
+        path = file(tmp_path, content)
+    elif kind == "zip":
+        path = write_zip(tmp_path / "x", {name.removeprefix("./"): content, "README": b"read me"})
+    else:
+        top = tarfile.TarInfo(".")
+        top.type = tarfile.DIRTYPE
+        path = file(tmp_path, tar_gz((top, b""), ("README", b"read me"), (name, content), ("fer2013.bib", b"@")))
+    faces = list(archive.read(path))
+    assert [f[:3] for f in faces] == [("test", "happy", 0), ("train", "neutral", 1), ("val", "sad", 2)]
+    assert all(np.array_equal(face.pixels, pixels(seed)) for face, seed in zip(faces, (1, 2, 3), strict=True))
+
+
+def test_table_with_windows_line_ends_byte_order_mark_and_other_order_of_columns(tmp_path):
+    emotion, values, usage = row("fear", "PublicTest", 7).split(",")
+    path = file(tmp_path, f"\ufeffemotion, Usage, pixels\r\n{emotion},{usage},{values}\r\n\r\n".encode())
+    (face,) = archive.read(path)
+    assert face[:3] == ("val", "fear", 0)
+    assert np.array_equal(face.pixels, pixels(7))
+
+
+def test_the_suffix_follows_the_content(tmp_path):
+    assert archive.suffix(write_zip(tmp_path / "x.csv", images())) == ".zip"
+    assert archive.suffix(file(tmp_path, table())) == ".csv"
+    assert archive.suffix(file(tmp_path, tar_gz(("fer2013.csv", table())))) == ".tar.gz"
+
+
+# What is refused: no archive, damage
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "an empty file"),
+        (b"\n<!DOCTYPE html><html>emotion</html>", "a web page"),
+        (b"\x89PNG\r\n\x1a\n", "no archive"),
+        (b"PK\5\6" + b"\0" * 18, "holds no image in train/ or test/, and 0 fer2013.csv"),
+        (b"PK\3\4", "damaged or cut short"),
+        (gzip.compress(b"<html>"), "damaged or cut short"),
+        (gzip.compress(table()), "damaged or cut short"),
+        (tar_gz(("README", b"x")), "holds 0 fer2013.csv"),
+    ],
+)
+def test_what_is_no_archive_is_refused(tmp_path, content, message):
+    refuse(file(tmp_path, content), message, "accepted: Kaggle's zip")
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+    refuse(tmp_path / "none", "cannot be read")
+    refuse(tmp_path, "cannot be read")
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.9, 0.999])
+def test_a_truncated_archive_is_refused(tmp_path, kept):
+    for whole in (
+        write_zip(tmp_path / "zip", images()).read_bytes(),
+        tar_gz(("fer2013.csv", table())),
+        write_zip(tmp_path / "csv.zip", {"fer2013.csv": table()}, deflate=True).read_bytes(),
+    ):
+        refuse(file(tmp_path, whole[: int(len(whole) * kept)]), "damaged or cut short")
+
+
+def test_one_changed_byte_is_noticed(tmp_path):
+    whole = bytearray(write_zip(tmp_path / "x", images()).read_bytes())
+    whole[200] ^= 1
+    refuse(file(tmp_path, bytes(whole)), "Bad CRC-32", NAMES[0])
+    packed = bytearray(tar_gz(("fer2013.csv", table())))
+    packed[-8] ^= 1
+    refuse(file(tmp_path, bytes(packed)), "CRC check failed")
+
+
+def test_any_damage_gives_the_one_kind_of_error(tmp_path):
+    """Bytes changed at random: the archive is read, or refused with PipelineError, and nothing else."""
+    rng = random.Random(2013)
+    small = table([row("sad", "Training")])
+    wholes = [
+        write_zip(tmp_path / "a", images(NAMES[:2])).read_bytes(),
+        write_zip(tmp_path / "b", images(NAMES[:1]), deflate=True).read_bytes()[-200:],
+        write_zip(tmp_path / "c", {"fer2013.csv": small}, deflate=True).read_bytes(),
+        tar_gz(("fer2013.csv", small)),
+        gzip.compress(gzip.decompress(tar_gz(("fer2013.csv", small)))[:1024], 0),
+    ]
+    refused = 0
+    for _ in range(150):
+        for whole in wholes:
+            damaged = bytearray(whole)
+            for _ in range(rng.randint(1, 4)):
+                near_the_end = rng.random() < 0.5
+                place = rng.randrange(max(0, len(damaged) - 150) if near_the_end else 0, len(damaged))
+                damaged[place] = rng.randrange(256)
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    list(archive.read(file(tmp_path, bytes(damaged))))
+            except PipelineError:
+                refused += 1
+    assert refused > 400
+
+
+# What is refused: members that only an attack needs
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "train/../../x", "/etc/x", "a\\b", "C:/x", "train//x", "./x", "train/angry/.."]
+)
+def test_unsafe_names_in_a_zip_are_refused(tmp_path, name):
+    refuse(write_zip(tmp_path / "x", images() | {name: b""}), "unsafe member name", repr(name))
+
+
+def test_a_name_that_a_null_byte_would_cut_is_refused(tmp_path):
+    path = write_zip(tmp_path / "x", images() | {"train/x.jpg": b""})
+    refuse(rename(path, "train/x.jpg", "train/x\0jpg"), "unsafe member name")
+
+
+@pytest.mark.parametrize("name", ["../fer2013.csv", "/fer2013.csv", "a/../../fer2013.csv", "a\\fer2013.csv"])
+def test_unsafe_names_in_a_tar_are_refused(tmp_path, name):
+    refuse(file(tmp_path, tar_gz((name, table()))), "unsafe member name")
+
+
+def test_links_and_devices_are_refused(tmp_path):
+    for kind in (stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO):
+        link = zipfile.ZipInfo("train/angry/Training_1.jpg")
+        link.external_attr = (kind | 0o777) << 16
+        with zipfile.ZipFile(tmp_path / "x", "w") as target:
+            target.writestr(link, "/etc/passwd")
+        refuse(tmp_path / "x", "'train/angry/Training_1.jpg' is a link or a device")
+    for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.GNUTYPE_SPARSE):
+        link = tarfile.TarInfo("fer2013.csv")
+        link.type, link.linkname = kind, "/etc/passwd"
+        refuse(file(tmp_path, tar_gz((link, b""))), "is a link or a device")
+
+
+def test_a_member_twice_is_refused(tmp_path):
+    path = write_zip(tmp_path / "x", images() | {"train/angry/Training_9.jpg": image()})
+    refuse(rename(path, "Training_9.jpg", "Training_3.jpg"), "holds 'train/angry/Training_3.jpg' twice")
+    refuse(file(tmp_path, tar_gz(("fer2013.csv", table()), ("fer2013.csv", table()))), "twice")
+    refuse(file(tmp_path, tar_gz(("a/fer2013.csv", table()), ("fer2013.csv", table()))), "holds 2 fer2013.csv")
+    refuse(write_zip(tmp_path / "x", {"a/fer2013.csv": table(), "fer2013.csv": table()}), "2 fer2013.csv")
+
+
+@pytest.mark.parametrize("other", ["train/angry/Training_12.png", "train/angry/Training_012.jpg"])
+def test_a_number_twice_in_a_folder_is_refused(tmp_path, other):
+    refuse(write_zip(tmp_path / "x", images([*NAMES, other])), "are both train angry 12")
+
+
+def test_an_encrypted_member_is_refused(tmp_path):
+    content = bytearray(write_zip(tmp_path / "x", images(NAMES[:1])).read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1
+    refuse(file(tmp_path, bytes(content)), "is encrypted", "accepted: a zip without a password")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_rare_compression_is_refused(tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "x", "w", method) as target:
+        target.writestr(NAMES[0], image())
+    refuse(tmp_path / "x", f"has compression {method}")
+
+
+def test_too_large_an_image_is_refused(tmp_path):
+    bomb = image() + bytes(containers.MAX_IMAGE)
+    refuse(write_zip(tmp_path / "x", {NAMES[0]: bomb}, deflate=True), NAMES[0], "is too large")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, "MAX_TABLE", 100_000)
+    rows = table([row()] * 20)
+    for path in (
+        write_zip(tmp_path / "zip", {"fer2013.csv": rows}, deflate=True),
+        file(tmp_path, rows),
+        file(tmp_path, tar_gz(("fer2013.csv", rows))),
+    ):
+        refuse(path, "decompression bomb")
+
+
+def test_a_large_extra_in_a_tar_is_refused(tmp_path):
+    large = bytes(3 * containers.MAX_EXTRA)
+    refuse(file(tmp_path, tar_gz(("movie", large), ("fer2013.csv", table()))), "decompression bomb")
+    refuse(file(tmp_path, tar_gz(("fer2013.csv", table()), ("movie", large))), "decompression bomb")
+    end = gzip.compress(gzip.decompress(tar_gz(("fer2013.csv", table()))) + large)
+    refuse(file(tmp_path, end), "decompression bomb")
+    header = tarfile.TarInfo("fer2013.csv")
+    header.pax_headers = {"comment": "x" * 2 * containers.MAX_EXTRA}
+    refuse(file(tmp_path, tar_gz((header, table()))), "decompression bomb")
+
+
+def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(tmp_path):
+    refuse(file(tmp_path, b"emotion,pixels,Usage\n0," + b"1 " * 10**6), "line 2 is over 20,000 bytes")
+
+
+def test_too_many_members_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(containers, "MAX_MEMBERS", 5)
+    refuse(write_zip(tmp_path / "x", images()), "holds more than 5 members")
+    refuse(file(tmp_path, tar_gz(*((str(i), b"") for i in range(6)))), "holds more than 5 members")
+
+
+# What is refused: other content
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("train/smile/Training_1.jpg", "unknown emotion 'smile'"),
+        ("train/Angry/Training_1.jpg", "unknown emotion 'Angry'"),
+        ("train/angry/PublicTest_1.jpg", "unknown usage 'PublicTest'"),
+        ("test/angry/Training_1.jpg", "unknown usage 'Training'"),
+        ("test/angry/Hidden_1.jpg", "unknown usage 'Hidden'"),
+        ("train/angry/Training_x.jpg", "unexpected file"),
+        ("train/angry/Training_1.gif", "unexpected file"),
+        ("train/angry/more/Training_1.jpg", "unexpected file"),
+        ("train/Training_1.jpg", "unexpected file"),
+        ("train/angry/Training_1.jpg\n", "unexpected file"),
+        ("train/notes.txt", "unexpected file"),
+        ("copy/train/angry/Training_1.jpg", "accepted: below one folder, or none"),
+    ],
+)
+def test_unexpected_files_in_the_folders_are_refused(tmp_path, name, message):
+    refuse(write_zip(tmp_path / "x", images() | {name: image()}), message, "accepted")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no readable JPEG or PNG"),
+        (b"<html>", "no readable JPEG or PNG"),
+        (image()[:600], "no readable JPEG or PNG"),
+        (image(kind="PNG")[:600], "no readable JPEG or PNG"),
+        (image(kind="BMP"), "no readable JPEG or PNG"),
+        (image(pixels(0)[:47]), "48x47 L"),
+        (image(np.zeros((900, 900), np.uint8)), "900x900 L"),
+        (image(np.stack([pixels(0)] * 3, -1)), "48x48 RGB"),
+        (image(pixels(0) > 99, "PNG"), "48x48 1"),
+        (image(pixels(0).astype(np.uint16), "PNG"), "48x48 I;16"),
+        (image(pixels(0) // 64, "PNG", bits=2), "not of 8 bits"),
+    ],
+)
+def test_images_that_are_not_48x48_grey_are_refused(tmp_path, content, message):
+    refuse(write_zip(tmp_path / "x", {NAMES[0]: content}), repr(NAMES[0]), message)
+
+
+VALUES = row().split(",")[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (f"7,{VALUES},Training", "line 3 has the unknown emotion '7'; accepted: 0, 1, 2, 3, 4, 5, 6"),
+        (f"happy,{VALUES},Training", "line 3 has the unknown emotion 'happy'"),
+        (f"0,{VALUES},training", "line 3 has the unknown usage 'training'; accepted: Training, PublicTest"),
+        (f"0,{VALUES}", "line 3 has 2 cells"),
+        (f"0,{VALUES},Training,1", "line 3 has 4 cells"),
+        (f"0,{VALUES} 1,Training", "line 3 has 2,305 pixels; accepted: 2,304"),
+        ("0,,Training", "line 3 has 0 pixels"),
+        (f"0,{VALUES[: VALUES.rindex(' ')]} 256,Training", "line 3 has the pixel '256'"),
+        (f"0,{VALUES[: VALUES.rindex(' ')]} -1,Training", "line 3 has the pixel '-1'"),
+        (f"0,{VALUES[: VALUES.rindex(' ')]} 1.0,Training", "line 3 has the pixel '1.0'"),
+        (f"0,{VALUES[: VALUES.rindex(' ')]} nan,Training", "line 3 has the pixel 'nan'"),
+        (f"0,{VALUES[: VALUES.rindex(' ')]} \u0661,Training", "line 3 is no ASCII text"),
+        (f'0,"{VALUES},Training', "line 3 is no line of a CSV table"),
+    ],
+)
+def test_rows_that_are_no_faces_are_refused(tmp_path, line, message):
+    refuse(file(tmp_path, table([row(), line])), message)
+
+
+@pytest.mark.parametrize("header", ["emotion,pixels", "emotion,pixels,usage", "emotion,emotion,Usage"])
+def test_other_columns_are_refused(tmp_path, header):
+    refuse(file(tmp_path, table([row()]).replace(b"emotion,pixels,Usage", header.encode())), "columns", "Usage")
+
+
+# verify
+
+
+def test_verify_accepts_the_counts_and_tells_where_they_differ(tmp_path):
+    path = write_zip(tmp_path / "x", images())
+    archive.verify(path, COUNTS, "the test's zip")
+    archive.verify(file(tmp_path, table()), COUNTS, "the test's table")
+    with pytest.raises(PipelineError) as caught:
+        archive.verify(path, {"angry": [1000, 1, 1], "sad": [0, 0, 3]}, "the test's zip")
+    assert str(caught.value) == (
+        "the test's zip: other images than data.counts says; found/expected: angry train 2/1,000, "
+        "happy train 1/0, happy val 1/0, happy test 1/0, sad test 0/3"
+    )
+    with pytest.raises(PipelineError, match=r"angry train 2/0, .* and 1 more"):
+        archive.verify(path, {}, "it")
+
+
+def test_verify_calls_a_broken_archive_by_its_label(tmp_path):
+    with pytest.raises(PipelineError, match=r"^https://example\.org/x: this is a web page"):
+        archive.verify(file(tmp_path, b"<html>"), COUNTS, "https://example.org/x")
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real archive is not on this machine")
+def test_verify_accepts_the_real_archive():
+    data = yaml.safe_load((Path(__file__).parents[1] / "conf/data/fer2013.yaml").read_text())
+    archive.verify(REAL, data["counts"], "fer2013.zip")
+
+
+# pack
+
+
+def test_pack_writes_the_same_bytes_each_time_and_they_read_back(tmp_path):
+    for name, members in (("a", images()), ("b", dict(reversed(images().items())))):
+        archive.pack(write_folder(tmp_path / name, members), tmp_path / f"{name}.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    assert [face[:3] for face in archive.read(tmp_path / "a.zip")] == FACES_OF_NAMES
+    with zipfile.ZipFile(tmp_path / "a.zip") as packed:
+        assert packed.namelist() == sorted(NAMES)
+        assert {m.compress_type for m in packed.infolist()} == {zipfile.ZIP_STORED}
+        assert {n: packed.read(n) for n in NAMES} == images()
+
+
+@pytest.mark.parametrize("link", ["train/angry/Training_99.jpg", "train/more", "test"])
+def test_pack_refuses_links(tmp_path, link):
+    folder = write_folder(tmp_path / "x", images())
+    if link == "test":
+        os.rename(folder / link, folder / "elsewhere")
+    os.symlink(folder / "elsewhere" if link == "test" else tmp_path, folder / link)
+    with pytest.raises(PipelineError, match=f"{link} is a link or a device; accepted: image files"):
+        archive.pack(folder, tmp_path / "x.zip")
+
+
+def test_pack_refuses_a_folder_of_another_layout_and_large_files(tmp_path):
+    with pytest.raises(PipelineError, match="has no folder test; accepted: train/"):
+        archive.pack(write_folder(tmp_path / "x", images(NAMES[:2])), tmp_path / "x.zip")
+    folder = write_folder(tmp_path / "y", images() | {"train/movie": bytes(containers.MAX_IMAGE + 1)})
+    with pytest.raises(PipelineError, match="movie is too large"):
+        archive.pack(folder, tmp_path / "x.zip")
