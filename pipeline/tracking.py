@@ -86,16 +86,27 @@ class Tracker:
 
     @contextmanager
     def active(self, run_id: str, system_metrics: bool = False) -> Iterator[None]:
-        """Keep the run RUNNING; it ends FINISHED, or FAILED with the error as a tag."""
+        """Keep the run RUNNING; it ends FINISHED, or FAILED with the error as a tag.
+
+        Raises PipelineError where the store fails: what was computed stays on disk, and is logged anew when
+        the stage is started again.
+        """
         import mlflow
 
-        self.client.set_tag(run_id, _ALIVE_ON, f"{socket.gethostname()} {os.getpid()}")
-        with mlflow.start_run(run_id=run_id, log_system_metrics=system_metrics):
-            try:
-                yield
-            except BaseException as error:
-                self.client.set_tag(run_id, "error", f"{type(error).__name__}: {error}"[:500])
-                raise
+        try:
+            self.client.set_tag(run_id, _ALIVE_ON, f"{socket.gethostname()} {os.getpid()}")
+            with mlflow.start_run(run_id=run_id, log_system_metrics=system_metrics):
+                try:
+                    yield
+                except BaseException as error:
+                    self.client.set_tag(run_id, "error", f"{type(error).__name__}: {error}"[:500])
+                    raise
+        except mlflow.MlflowException as error:
+            reason = str(error).splitlines()[0][:200]
+            raise PipelineError(
+                f"{self.uri} does not take the run's record: {reason}\n"
+                "nothing is lost: the same command completes the record when the store is back"
+            ) from error
 
     def log_epochs(self, run_id: str, history: list[dict[str, float]]) -> None:
         """Log the metrics of the epochs in `history`; logging an epoch again changes nothing.

@@ -26,6 +26,7 @@ def train(cfg: Config, job: Job) -> None:
     runtime.quiet()
     from pipeline import arrays, batches, checkpoint, fit, models, tracking
 
+    commit = provenance.git_commit()
     folder = paths.arrays(cfg.data.name)
     data = arrays.identity(folder)
     train_split, val = (arrays.load(folder, split, cfg.data.classes) for split in ("train", "val"))
@@ -49,7 +50,7 @@ def train(cfg: Config, job: Job) -> None:
         run_id = state.run_id()
         if run_id is None or not tracker.exists(run_id):
             name = f"{cfg.model.name} on {cfg.data.name}, seed {cfg.seed}"
-            run_id = tracker.create(name, settings, _tags(cfg, job, data))
+            run_id = tracker.create(name, settings, _tags(cfg, job, data, commit))
             state.begin(run_id)
         with tracker.active(run_id, system_metrics=True):
 
@@ -65,7 +66,7 @@ def train(cfg: Config, job: Job) -> None:
                 "config": settings,
                 "seconds": sum(row["seconds"] for row in kept.history),
                 "epoch": fit.kept_epoch(kept.history, cfg.train.keep),
-                "git_commit": provenance.git_commit(),
+                "git_commit": commit,
                 "versions": provenance.versions(),
                 "hardware": provenance.hardware(),
             }
@@ -78,11 +79,11 @@ def train(cfg: Config, job: Job) -> None:
             state.discard()  # DVC has not recorded this stage yet: there, evaluate does it
 
 
-def _tags(cfg: Config, job: Job, data: dict[str, str]) -> dict[str, str]:
+def _tags(cfg: Config, job: Job, data: dict[str, str], commit: str | None) -> dict[str, str]:
     """Return what runs are filtered by: how they were started, and on what."""
     tags = {"source": job.source, "data": data["name"], "data_digest": data["digest"], "model": cfg.model.name}
     tags |= {f"choice.{group}": option for group, option in job.choices.items()}
-    if commit := provenance.git_commit():
+    if commit:
         tags["mlflow.source.git.commit"] = commit
     return tags
 

@@ -1,0 +1,106 @@
+"""Copies of the project, small enough to run all of it in a test."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("conf", "pipeline", "params.yaml", "dvc.yaml", ".dvcignore", ".gitignore")
+
+
+class Project:
+    """A copy of the project in a folder of its own, and what a user does in it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run `command`; with `check`, fail the test, showing what was printed, where it does not exit with 0."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment(environment), capture_output=True, text=True
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
+        dropped = ("DVC_", "MLFLOW_", "FER2013_", "PROJECT_ROOT", "KAGGLE")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
+        return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **(more or {})}
+
+    def stage(self, name: str, *overrides: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
+        return self.run(sys.executable, "-m", f"pipeline.{name}", *overrides, check=check, **environment)
+
+    def repro(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.run("dvc", "repro", *arguments, check=check, **environment)
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def edit(self, name: str, pattern: str, replacement: str) -> None:
+        """Replace what `pattern` matches, once, in the file `name`."""
+        text, n = re.subn(pattern, replacement, self.path(name).read_text(), flags=re.MULTILINE)
+        assert n == 1, f"{pattern!r} stands {n} times in {name}"
+        self.path(name).write_text(text)
+
+    def files(self) -> set[str]:
+        """Return the names of all files but those of DVC and Python themselves."""
+        found = (p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*") if p.is_file())
+        return {name for name in found if not name.startswith((".dvc/", ".git/")) and "__pycache__" not in name}
+
+
+def shrunk(folder: Path) -> Project:
+    """Return the project in `folder` with 84 drawn faces, one epoch and a small network of the seed's shape."""
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(ROOT / name, folder / name)
+    project = Project(folder)
+    faces = project.path("conf/data/faces.yaml")
+    faces.write_text(re.sub(r"\[\d+, \d+, \d+\]", "[8, 2, 2]", faces.read_text()))
+    project.edit("params.yaml", r"data: fer2013", "data: faces")
+    project.edit("params.yaml", r"epochs: \d+", "epochs: 1")
+    project.edit("params.yaml", r"batch_size: \d+", "batch_size: 8")
+    project.edit("params.yaml", r"latency_runs: \d+", "latency_runs: 5")
+    project.edit("conf/model/seed_cnn.yaml", r"filters: 64", "filters: 4")
+    return project
+
+
+def with_dvc(project: Project, git: bool = False) -> Project:
+    """Make `project` a DVC project; DVC's experiments need git as well."""
+    if git:
+        project.run("git", "init", "-q", "-b", "main")
+        project.run("git", "config", "user.name", "test")
+        project.run("git", "config", "user.email", "test@example.invalid")
+    project.run("dvc", "init", "-q", *([] if git else ["--no-scm"]))
+    project.run("dvc", "config", "core.analytics", "false")
+    if git:
+        project.run("git", "add", "-A")
+        project.run("git", "commit", "-qm", "project")
+    return project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Return a shrunken copy of the project, without DVC."""
+    return shrunk(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """Return a shrunken copy in which `dvc repro` has run; tests leave it as it is."""
+    made = with_dvc(shrunk(tmp_path_factory.mktemp("finished")))
+    made.repro()
+    return made
+
+
+@pytest.fixture
+def config() -> Callable[..., "object"]:
+    """Return the function that composes this checkout's configuration with overrides."""
+    from pipeline.config import compose
+
+    return lambda *overrides: compose(list(overrides))[0]
