@@ -1,0 +1,62 @@
+"""The augmentation: what each setting does to pixels, and that it depends on seed and epoch alone."""
+
+import numpy as np
+import pytest
+
+from pipeline import augment
+from pipeline.schema import Augment
+
+NONE = {"mirror": False, "rotation": 0.0, "zoom": 0.0, "shift": 0.0}
+
+
+def changed(images: np.ndarray, seed: int = 0, **settings) -> np.ndarray:
+    transforms = augment.draw(np.random.default_rng(seed), len(images), Augment(**{**NONE, **settings}))
+    return np.asarray(augment.apply(images, transforms))
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(5).random((64, 48, 48, 1), dtype=np.float32)
+
+
+def test_nothing_chosen_changes_nothing(images):
+    np.testing.assert_array_equal(changed(images), images)
+
+
+def test_mirror_swaps_left_and_right_in_half_of_the_images(images):
+    mirrored = changed(images, mirror=True)
+    same = (mirrored == images).all(axis=(1, 2, 3))
+    swapped = np.isclose(mirrored, images[:, :, ::-1], atol=1e-5).all(axis=(1, 2, 3))
+    assert (same ^ swapped).all()
+    assert 16 < swapped.sum() < 48
+
+
+def test_shift_moves_by_at_most_its_share_and_repeats_the_edge():
+    image = np.zeros((1, 48, 48, 1), np.float32)
+    image[0, 24, 24] = 1
+    for seed in range(20):
+        moved = changed(image, seed, shift=0.1)[0, :, :, 0]
+        y, x = np.unravel_index(moved.argmax(), moved.shape)
+        assert abs(y - 24) <= 5
+        assert abs(x - 24) <= 5
+    ones = np.ones((8, 48, 48, 1), np.float32)
+    np.testing.assert_allclose(changed(ones, shift=0.3, rotation=45.0, zoom=0.5), 1, atol=1e-5)
+
+
+def test_rotation_keeps_the_centre_and_stays_within_its_degrees():
+    ramp = np.tile(np.linspace(0, 1, 48, dtype=np.float32)[None, None, :, None], (32, 48, 1, 1))
+    turned = changed(ramp, rotation=10.0)
+    np.testing.assert_allclose(turned[:, 23:25, 23:25].mean(axis=(1, 2, 3)), 0.5, atol=1e-3)
+    slope_y = (turned[:, 30, 24, 0] - turned[:, 18, 24, 0]) / 12
+    slope_x = (turned[:, 24, 30, 0] - turned[:, 24, 18, 0]) / 12
+    angles = np.degrees(np.arctan2(slope_y, slope_x))
+    assert np.abs(angles).max() <= 10.01
+    assert np.abs(angles).max() > 5
+
+
+def test_zoom_scales_each_axis_by_itself():
+    transforms = augment.draw(np.random.default_rng(0), 500, Augment(**{**NONE, "zoom": 0.2}))
+    across, down = transforms[:, 0], transforms[:, 4]
+    assert across.min() >= 0.8
+    assert across.max() <= 1.2
+    assert abs(np.corrcoef(across, down)[0, 1]) < 0.2

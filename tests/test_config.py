@@ -1,0 +1,115 @@
+"""The configuration: where a value comes from, and what is refused."""
+
+import sys
+
+import pytest
+
+from pipeline.errors import PipelineError
+
+
+def test_params_choose_and_options_define(config):
+    cfg = config()
+    assert (cfg.data.name, cfg.model.name, cfg.model.filters, cfg.train.epochs) == ("fer2013", "seed_cnn", 64, 60)
+
+
+def test_the_command_line_wins_over_recipe_and_params(config):
+    assert config("experiment=demo").data.name == "faces"
+    assert config("experiment=demo").train.epochs == 8
+    assert config("experiment=demo", "data=fer2013", "train.epochs=3").data.name == "fer2013"
+    assert config("experiment=demo", "data=fer2013", "train.epochs=3").train.epochs == 3
+    assert config("model=linear", "optimizer=sgd").optimizer.momentum == 0.9
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "accepted"),
+    [
+        ("train.epochs=0", "train.epochs is 0", "greater than or equal to 1"),
+        ("train.epochs=many", "train.epochs is 'many'", "integer"),
+        ("train.epochs=2.5", "train.epochs is 2.5", "integer"),
+        ("optimizer.learning_rate=-1", "optimizer.learning_rate is -1", "greater than 0"),
+        ("optimizer.learning_rate=nan", "optimizer.learning_rate is nan", "finite"),
+        ("data.classes=[happy,smile]", "'smile'", "'surprise'"),
+        ("data.classes=[happy]", "data.classes", "at least 2"),
+        ("data.classes=[happy,happy]", "data", "twice"),
+        ("train.batch_size=28710", "train.batch_size is 28710", "1 to 28709"),
+        ("train.keep=first", "train.keep is 'first'", "'best' or 'last'"),
+        ("augment.zoom=1.5", "augment.zoom is 1.5", "less than 1"),
+        ("model.filters=0", "model.filters is 0", "greater than or equal to 1"),
+        ("model.name=resnet", "resnet", "'seed_cnn', 'linear'"),
+        ("seed=-1", "seed is -1", "greater than or equal to 0"),
+        ("tracking.uri=somewhere", "tracking.uri", "https?"),
+        ("+train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, keep"),
+        ("+optimizer.momentum=0.5", "unknown key 'optimizer.momentum'", "learning_rate, beta_1"),
+        ("+choices.modle=linear", "unknown key 'choices.modle'", "model"),
+        ("+x=1", "unknown key 'x'", "data, augment, model"),
+        ("~data.kaggle", "kaggle", "owner/name/versions/1"),
+    ],
+)
+def test_an_error_names_the_key_the_value_and_what_is_accepted(config, override, key, accepted):
+    with pytest.raises(PipelineError) as error:
+        config(override)
+    message = str(error.value)
+    assert key in message
+    assert accepted in message
+    assert message.count("\n") <= 1
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("train.epochs=0", ["train.epochs is 0"]),
+        ("train.epoch=3", ["train.epoch"]),
+        ("model=resnet", ["model/resnet", "linear", "seed_cnn"]),
+        ("experiment=none2", ["experiment/none2", "demo"]),
+    ],
+)
+def test_a_bad_argument_ends_a_stage_before_any_work(project, argument, words):
+    before = project.files()
+    done = project.stage("train", argument, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) <= 2
+    assert "Traceback" not in done.stderr
+    assert all(word in done.stderr for word in words)
+    assert project.files() == before
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "words"),
+    [
+        (r"model: seed_cnn", "model: resnet", ["model/resnet", "linear"]),
+        (r"  model: seed_cnn.*\n", "", ["choices.model is missing", "linear, seed_cnn"]),
+        (r"epochs: 1", "epochs: [1", ["params.yaml"]),
+        (r"^seed: 42", "sed: 42", ["'seed' is missing", "unknown key 'sed'"]),
+    ],
+)
+def test_a_mistake_in_params_is_told_with_its_place(project, pattern, replacement, words):
+    project.edit("params.yaml", pattern, replacement)
+    done = project.run(sys.executable, "-m", "pipeline.preprocess", check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_a_recipe_is_recorded_with_the_comments_kept(project):
+    project.stage("record", "model=linear", "train.epochs=5", "optimizer.learning_rate=0.01")
+    text = project.path("params.yaml").read_text()
+    assert "model: linear         # seed_cnn, linear" in text or "# seed_cnn, linear" in text
+    assert "epochs: 5" in text
+    assert project.stage("record", "model=linear").stdout.strip().endswith("nothing to change")
+
+
+def test_what_params_cannot_hold_is_not_recorded(project):
+    before = project.path("params.yaml").read_text()
+    done = project.stage("record", "model.filters=8", "train.epochs=5", check=False)
+    assert done.returncode == 1
+    assert "model.filters" in done.stderr
+    assert "conf/model/" in done.stderr
+    assert project.path("params.yaml").read_text() == before
+
+
+def test_every_recipe_composes(config):
+    from pipeline.paths import CONF
+
+    for recipe in (CONF / "experiment").glob("*.yaml"):
+        assert config(f"experiment={recipe.stem}")

@@ -1,0 +1,35 @@
+"""The networks: their size, and that .h5 keeps them."""
+
+import numpy as np
+import pytest
+
+from pipeline import models, scoring
+from pipeline.errors import PipelineError
+
+
+def test_the_seed_network_is_the_notebooks(config):
+    net = models.build(config().model, 7)
+    assert len(net.layers) == 17
+    assert {type(layer).__name__ for layer in net.layers} == {"Conv2D", "MaxPooling2D", "Dense", "Dropout", "Flatten"}
+    assert sum(int(np.prod(w.shape)) for w in net.trainable_weights) == 167_239
+    assert net.input_shape == (None, 48, 48, 1)
+
+
+@pytest.mark.parametrize("name", ["seed_cnn", "linear"])
+def test_h5_keeps_the_predictions(config, name, tmp_path):
+    net = models.build(config(f"model={name}").model, 7)
+    images = np.random.default_rng(0).random((9, 48, 48, 1), dtype=np.float32)
+    net.save(tmp_path / "model.h5", include_optimizer=False)
+    again = scoring.load(tmp_path / "model.h5")
+    np.testing.assert_array_equal(again.predict(images, verbose=0), net.predict(images, verbose=0))
+
+
+def test_the_width_of_the_last_layer_is_the_number_of_emotions(config):
+    assert models.build(config().model, 3).output_shape == (None, 3)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>no model</html>"])
+def test_a_file_that_is_no_model_is_refused(tmp_path, content):
+    (tmp_path / "model.h5").write_bytes(content)
+    with pytest.raises(PipelineError, match=r"model\.h5 holds no network"):
+        scoring.load(tmp_path / "model.h5")

@@ -1,0 +1,81 @@
+"""MLflow's store: nothing twice, nothing left running, no long wait."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipeline import paths, tracking
+from pipeline.errors import PipelineError
+from pipeline.schema import Tracking
+
+ROW = {key: 0.5 for key in tracking.EPOCH_METRICS} | {"seconds": 1.0}
+
+
+@pytest.fixture
+def tracker(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "MLRUNS", tmp_path)
+    return tracking.Tracker(Tracking(uri=None, experiment="test"))
+
+
+def rows(n: int) -> list[dict[str, float]]:
+    return [{**ROW, "epoch": i + 1, "loss": 1 / (i + 1), "time": 1_700_000_000.5 + i} for i in range(n)]
+
+
+def test_an_epoch_logged_again_changes_nothing(tracker):
+    run_id = tracker.create("run", {"train": {"epochs": 3}}, {})
+    tracker.log_epochs(run_id, rows(2))
+    tracker.log_epochs(run_id, rows(3))
+    found = tracker.client.get_metric_history(run_id, "loss")
+    assert [(m.step, m.value) for m in found] == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
+    assert tracker.client.get_run(run_id).data.params == {"train.epochs": "3"}
+
+
+def test_a_run_ends_finished_or_failed_with_its_error(tracker):
+    good, bad = (tracker.create(name, {}, {}) for name in ("good", "bad"))
+    with tracker.active(good):
+        assert tracker.client.get_run(good).info.status == "RUNNING"
+    with pytest.raises(PipelineError), tracker.active(bad):
+        raise PipelineError("diverged")
+    assert tracker.client.get_run(good).info.status == "FINISHED"
+    assert tracker.client.get_run(bad).info.status == "FAILED"
+    assert "diverged" in tracker.client.get_run(bad).data.tags["error"]
+
+
+def test_a_run_whose_process_died_is_closed_by_the_next(tracker):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    run_id, alive = (tracker.create(name, {}, {}) for name in ("dead", "alive"))
+    tracker.client.set_tag(run_id, "pipeline.host_and_pid", f"{socket.gethostname()} {dead.pid}")
+    tracker.client.set_tag(alive, "pipeline.host_and_pid", f"{socket.gethostname()} {os.getpid()}")
+    again = tracking.Tracker(Tracking(uri=None, experiment="test"))
+    assert again.client.get_run(run_id).info.status == "KILLED"
+    assert again.client.get_run(alive).info.status == "RUNNING"
+
+
+def test_a_server_that_is_down_is_told_within_seconds():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    started = time.monotonic()
+    with pytest.raises(PipelineError, match=f"no tracking store at {address}"):
+        tracking.Tracker(Tracking(uri=address, experiment="test"))
+    assert time.monotonic() - started < 30
+
+
+def test_processes_that_start_together_share_one_new_store(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from pipeline import paths, tracking; from pipeline.schema import Tracking;"
+        "paths.MLRUNS = Path(sys.argv[1]); t = tracking.Tracker(Tracking(uri=None, experiment='x'));"
+        "print(t.client.get_run(t.create('r', {}, {})).info.experiment_id)"
+    )
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    printed = {process.communicate()[0].strip().splitlines()[-1] for process in started}
+    assert [process.returncode for process in started] == [0, 0, 0]
+    assert len(printed) == 1
