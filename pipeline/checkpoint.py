@@ -58,7 +58,7 @@ class Checkpoint:
         The model's optimizer must be built.
         """
         try:
-            with np.load(self._file) as arrays:
+            with open(self._file, "rb") as file, np.load(file) as arrays:
                 read = {name: arrays[name] for name in arrays.files}
         except FileNotFoundError:
             return None

@@ -1,6 +1,7 @@
 """Composes the configuration from params.yaml and conf/, and checks it."""
 
 import os
+from pathlib import Path
 
 import hydra
 import yaml
@@ -45,7 +46,13 @@ def check(composed: DictConfig) -> Config:
 
 
 def prepare() -> None:
-    """Tell Hydra where params.yaml stands, and what `choice` in conf/config.yaml means."""
+    """Tell Hydra where params.yaml stands, and what `choice` in conf/config.yaml means.
+
+    Raises PipelineError where params.yaml leaves a choice out: Hydra would not say which.
+    """
+    choices = _choices(paths.PARAMS)
+    if missing := [group for group in GROUPS if group not in choices]:
+        raise PipelineError(f"params.yaml: choices.{missing[0]} is missing; choose from {_options(missing[0])}")
     os.environ["PROJECT_ROOT"] = str(paths.ROOT)
     OmegaConf.register_new_resolver("choice", _choice, replace=True)
 
@@ -53,11 +60,15 @@ def prepare() -> None:
 def _choice(group: str, experiment: str) -> str:
     """Return the option of `group` that the recipe chooses, or else params.yaml."""
     recipe = paths.CONF / "experiment" / f"{experiment}.yaml"
-    for file in (recipe, paths.PARAMS):
-        choices = (yaml.safe_load(file.read_text()) if file.exists() else None) or {}
-        if chosen := (choices.get("choices") or {}).get(group):
-            return str(chosen)
-    raise PipelineError(f"{paths.PARAMS.name}: choices.{group} is missing; choose from {_options(group)}")
+    chosen = _choices(recipe) if recipe.exists() else {}
+    return str(chosen.get(group, _choices(paths.PARAMS)[group]))
+
+
+def _choices(path: Path) -> dict[str, str]:
+    with open(path) as file:
+        content = yaml.safe_load(file)
+    choices = content.get("choices", {}) if isinstance(content, dict) else {}
+    return choices if isinstance(choices, dict) else {}
 
 
 def _options(group: str) -> str:

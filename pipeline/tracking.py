@@ -38,13 +38,14 @@ class Tracker:
         import mlflow
 
         self.uri = tracking.uri or f"sqlite:///{paths.MLRUNS / 'mlflow.db'}"
-        mlflow.set_tracking_uri(self.uri)
-        self.client: MlflowClient = mlflow.MlflowClient(self.uri)
         self.experiment = tracking.experiment
-        # Processes that meet a missing database at the same time would break it.
+        artifacts = None if tracking.uri else (paths.MLRUNS / "artifacts").as_uri()
+        mlflow.set_tracking_uri(self.uri)
+        # The client makes a missing database, and processes that do so at the same time break it.
         with waiting(paths.MLRUNS / "create.lock"):
             try:
-                self.experiment_id = self._experiment_id(None if tracking.uri else paths.MLRUNS / "artifacts")
+                self.client: MlflowClient = mlflow.MlflowClient(self.uri)
+                self.experiment_id = self._experiment_id(artifacts)
             except mlflow.MlflowException as error:
                 reason = str(error).splitlines()[0][:200]
                 raise PipelineError(
@@ -53,10 +54,10 @@ class Tracker:
                 ) from error
         self._close_dead_runs()
 
-    def _experiment_id(self, artifacts: Path | None) -> str:
+    def _experiment_id(self, artifacts: str | None) -> str:
         if found := self.client.get_experiment_by_name(self.experiment):
             return found.experiment_id
-        return self.client.create_experiment(self.experiment, artifacts and artifacts.as_uri())
+        return self.client.create_experiment(self.experiment, artifacts)
 
     def _close_dead_runs(self) -> None:
         """Mark as KILLED the runs of this machine whose process is gone: nobody else will."""

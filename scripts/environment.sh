@@ -16,7 +16,7 @@ else
     .venv/bin/pip install --quiet "$(grep '^uv==' requirements.txt)" && uv=.venv/bin/uv || uv=
 fi
 echo "installing $(grep -c == requirements.txt) packages into .venv"
-if [ -n "$uv" ] && "$uv" pip install --quiet --python .venv/bin/python -r requirements.txt; then
+if [ -n "$uv" ] && "$uv" pip install --quiet --compile-bytecode --python .venv/bin/python -r requirements.txt; then
     :
 else
     echo "uv could not install them; trying pip"

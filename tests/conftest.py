@@ -28,6 +28,13 @@ class Project:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
+    def start(self, *command: str) -> subprocess.Popen:
+        """Start `command` as the leader of a process group of its own, its output to be read line by line."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment(), stdout=pipe, text=True, start_new_session=True
+        )
+
     def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
         dropped = ("DVC_", "MLFLOW_", "FER2013_", "PROJECT_ROOT", "KAGGLE")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}

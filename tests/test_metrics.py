@@ -16,7 +16,7 @@ def scored(request):
     labels = rng.integers(0, 4, 200)
     logits = rng.normal(size=(200, 4)) + 1.5 * np.eye(4)[labels]
     if request.param == 3:
-        logits[:, 2] = -20
+        logits[:, 2] = -8
     exponentials = np.exp(logits)
     return (exponentials / exponentials.sum(1, keepdims=True)).astype(np.float32), labels
 

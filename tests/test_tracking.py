@@ -68,7 +68,8 @@ def test_a_server_that_is_down_is_told_within_seconds():
 
 def test_processes_that_start_together_share_one_new_store(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from pipeline import paths, tracking; from pipeline.schema import Tracking;"
+        "import sys; from pathlib import Path; from pipeline import paths, tracking;"
+        "from pipeline.schema import Tracking;"
         "paths.MLRUNS = Path(sys.argv[1]); t = tracking.Tracker(Tracking(uri=None, experiment='x'));"
         "print(t.client.get_run(t.create('r', {}, {})).info.experiment_id)"
     )

@@ -1,0 +1,1 @@
+"""Measurements of speed: ratios of what is measured side by side in one run."""

@@ -1,0 +1,48 @@
+"""Runs every measurement and prints one table: `make bench`, or `python -m benchmarks throughput` for one of them.
+
+Each alternative is measured in turn, over and over, in one process or as whole commands; the figure is the median
+of the ratios of neighbours, with their range, because a shared machine's speed drifts.
+"""
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable
+
+from benchmarks import commands, memory, throughput
+from pipeline import provenance
+
+MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
+    "throughput": throughput.measure,
+    "memory": memory.measure,
+    "commands": commands.measure,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", choices=[*MEASUREMENTS, []], help="which ones; all of them by default")
+    parser.add_argument("--json", metavar="FILE", help="also write the table, hardware and versions to FILE")
+    arguments = parser.parse_args()
+    rows = []
+    for name in arguments.names or MEASUREMENTS:
+        for row in MEASUREMENTS[name]():
+            rows.append(row)
+            print(line(row), flush=True)
+    if arguments.json:
+        with open(arguments.json, "w") as file:
+            record = {"hardware": provenance.hardware(), "versions": provenance.versions(), "rows": rows}
+            json.dump(record, file, indent=2)
+            file.write("\n")
+
+
+def line(row: dict) -> str:
+    values = row["values"]
+    middle = statistics.median(values)
+    target = f"  target {row['target']}" if "target" in row else ""
+    spread = f"({min(values):.3f} to {max(values):.3f}, n={len(values)})"
+    return f"{row['what']:<66} {middle:9.3f} {row['unit']}  {spread}{target}"
+
+
+if __name__ == "__main__":
+    main()

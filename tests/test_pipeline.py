@@ -1,0 +1,186 @@
+"""The four stages through DVC, on a few drawn faces."""
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests.conftest import Project, shrunk, with_dvc
+
+STAGES = ("download", "preprocess", "train", "evaluate")
+
+
+def client(project: Project):
+    import mlflow
+
+    return mlflow.MlflowClient(f"sqlite:///{project.path('mlruns/mlflow.db')}")
+
+
+def runs(project: Project) -> list:
+    store = client(project)
+    return store.search_runs([store.get_experiment_by_name("fer2013").experiment_id])
+
+
+def ran(printed: str) -> list[str]:
+    return [stage for stage in STAGES if f"Running stage '{stage}'" in printed]
+
+
+def weights(project: Project) -> list[np.ndarray]:
+    from pipeline import scoring
+
+    return scoring.load(project.path("models/model.h5")).get_weights()
+
+
+@pytest.mark.xdist_group("finished")
+class TestFinished:
+    """What a finished `dvc repro` leaves behind."""
+
+    def test_nothing_is_left_to_do(self, finished):
+        done = finished.repro()
+        assert ran(done.stdout) == []
+        assert "up to date" in done.stdout
+
+    def test_metrics_name_the_data_and_carry_intervals(self, finished):
+        metrics = json.loads(finished.path("results/metrics.json").read_text())
+        audit = json.loads(finished.path("results/audit.json").read_text())
+        assert metrics["data"] == audit["data"]
+        assert metrics["data"]["name"] == "faces"
+        assert [metrics[name]["images"] for name in ("val", "test", "kaggle_test")] == [14, 14, 28]
+        for name in ("val", "test", "test_clean", "kaggle_test"):
+            assert metrics[name]["accuracy_low"] <= metrics[name]["accuracy"] <= metrics[name]["accuracy_high"]
+        assert metrics["inspection"]["images"] == 7
+
+    def test_every_out_is_there_and_nothing_half_written(self, finished):
+        files = finished.files()
+        assert {"models/model.h5", "results/history.csv", "results/run.json", "results/report.html"} <= files
+        pictures = ("samples", "balance", "curves", "confusion", "emotions", "calibration", "inspection", "mistakes")
+        assert {f"results/{name}.png" for name in pictures} <= files
+        assert not [name for name in files if "partial" in name or name.endswith(".part")]
+        assert not list(finished.path("outputs/checkpoints").glob("*/state.npz"))
+
+    def test_the_run_in_mlflow_is_complete(self, finished):
+        (run,) = runs(finished)
+        store = client(finished)
+        assert run.info.status == "FINISHED"
+        assert run.data.params["optimizer.learning_rate"] == "0.001"
+        assert run.data.params["model.filters"] == "4"
+        assert run.data.tags["source"] == "dvc repro"
+        assert run.data.tags["data"] == "faces"
+        assert len(run.data.tags["data_digest"]) == 64
+        metrics = json.loads(finished.path("results/metrics.json").read_text())
+        assert run.data.metrics["test/accuracy"] == metrics["test"]["accuracy"]
+        assert [m.step for m in store.get_metric_history(run.info.run_id, "val_accuracy")] == [1]
+        names = {a.path for a in store.list_artifacts(run.info.run_id)}
+        assert {"model.h5", "report.html", "history.csv", "figures"} <= names
+        assert "figures/curves.png" in {a.path for a in store.list_artifacts(run.info.run_id, "figures")}
+
+    def test_mlflows_own_model_predicts_the_same(self, finished):
+        import mlflow
+
+        from pipeline import arrays, batches, scoring
+        from pipeline.schema import EMOTIONS
+
+        (run,) = runs(finished)
+        mlflow.set_tracking_uri(f"sqlite:///{finished.path('mlruns/mlflow.db')}")
+        loaded = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
+        assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 48, 48, 1)
+        split = arrays.load(finished.path("data/arrays/faces"), "test", list(EMOTIONS))
+        expected = scoring.predict(scoring.load(finished.path("models/model.h5")), split)
+        images = batches.to_unit(split.images()).numpy()
+        np.testing.assert_allclose(loaded.predict(images), expected, atol=1e-6)
+
+    def test_dvc_shows_the_metrics_and_plots(self, finished):
+        shown = json.loads(finished.run("dvc", "metrics", "show", "--json").stdout)
+        assert "accuracy" in shown[""]["data"]["results/metrics.json"]["data"]["test"]
+        assert "val_accuracy" in finished.run("dvc", "plots", "show", "--show-vega", "accuracy").stdout
+
+
+def test_a_change_runs_the_stages_that_read_it_and_no_other(tmp_path):
+    project = with_dvc(shrunk(tmp_path))
+    project.edit("params.yaml", "model: seed_cnn", "model: linear")
+    assert ran(project.repro().stdout) == list(STAGES)
+    project.edit("conf/model/seed_cnn.yaml", "filters: 4", "filters: 8")
+    project.edit("conf/augment/none.yaml", "zoom: 0.0", "zoom: 0.5")
+    assert ran(project.repro().stdout) == []
+    project.edit("params.yaml", "inspect: 7", "inspect: 5")
+    assert ran(project.repro().stdout) == ["evaluate"]
+    assert ran(project.run("dvc", "repro", "--dry").stdout) == []
+    project.edit("params.yaml", "learning_rate: 0.001", "learning_rate: 0.01")
+    assert ran(project.run("dvc", "repro", "--dry").stdout) == ["train"]
+    project.edit("params.yaml", "learning_rate: 0.01", "learning_rate: 0.001")
+    project.edit("params.yaml", "tracking: local", "tracking: server")
+    assert ran(project.run("dvc", "repro", "--dry").stdout) == []
+
+
+def test_switching_the_data_back_and_forth_computes_nothing_again(tmp_path):
+    project = with_dvc(shrunk(tmp_path))
+    other = project.path("conf/data/faces.yaml").read_text().replace("name: faces", "name: others")
+    project.path("conf/data/others.yaml").write_text(other.replace("draw_seed: 2013", "draw_seed: 2014"))
+    project.repro("preprocess")
+    first = project.path("results/audit.json").read_text()
+    project.edit("params.yaml", "data: faces", "data: others")
+    assert ran(project.repro("preprocess").stdout) == ["download", "preprocess"]
+    assert project.path("results/audit.json").read_text() != first
+    project.edit("params.yaml", "data: others", "data: faces")
+    assert ran(project.repro("preprocess").stdout) == []
+    assert project.path("results/audit.json").read_text() == first
+    assert project.path("data/arrays/others/train.npy").exists()
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
+    """DVC and its stage are killed in the middle of an epoch; another `dvc repro` finishes."""
+    killed, whole = (with_dvc(shrunk(tmp_path / name)) for name in ("killed", "whole") if not (tmp_path / name).mkdir())
+    for project in (killed, whole):
+        project.edit("params.yaml", "epochs: 1", "epochs: 3")
+        project.edit("conf/data/faces.yaml", r"angry: \[8, 2, 2\]", "angry: [3000, 2, 2]")
+        project.repro("preprocess")
+    process = killed.start("dvc", "repro", "train")
+    for line in process.stdout:
+        if line.startswith("epoch  1"):
+            break
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    (running,) = runs(killed)
+    assert running.info.status == "RUNNING"
+    done = killed.repro("train")
+    assert "goes on after epoch" in done.stdout
+    whole.repro("train")
+    for a, b in zip(weights(killed), weights(whole), strict=True):
+        np.testing.assert_array_equal(a, b)
+    (run,) = runs(killed)
+    assert run.info.status == "FINISHED"
+    assert [m.step for m in client(killed).get_metric_history(run.info.run_id, "loss")] == [1, 2, 3]
+
+
+def test_a_second_trainer_is_refused_while_one_runs(project):
+    project.edit("conf/data/faces.yaml", r"angry: \[8, 2, 2\]", "angry: [2000, 2, 2]")
+    project.edit("params.yaml", "epochs: 1", "epochs: 50")
+    for stage in ("download", "preprocess"):
+        project.stage(stage)
+    first = project.start("python", "-m", "pipeline.train")
+    try:
+        while "epoch  1" not in first.stdout.readline():
+            assert first.poll() is None
+        done = project.stage("train", check=False)
+    finally:
+        first.kill()
+        first.wait()
+    assert done.returncode == 1
+    assert f"process {first.pid} does a training already" in done.stderr
+
+
+def test_a_model_of_other_data_is_not_evaluated(project):
+    project.edit("params.yaml", "model: seed_cnn", "model: linear")
+    for stage in ("download", "preprocess", "train"):
+        project.stage(stage)
+    project.edit("conf/data/faces.yaml", "draw_seed: 2013", "draw_seed: 1")
+    for stage in ("download", "preprocess"):
+        project.stage(stage)
+    done = project.stage("evaluate", check=False)
+    assert done.returncode == 1
+    assert "other images" in done.stderr
+    assert not project.path("results/metrics.json").exists()

@@ -1,0 +1,118 @@
+"""The MLflow UI in headless Chromium: the run, its curves and its artifacts."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+SECONDS = 60
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1400,1400"),
+)
+
+pytestmark = [
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Debian's packages chromium and chromium-driver"),
+    pytest.mark.xdist_group("finished"),
+]
+
+
+@pytest.fixture(scope="module")
+def address(finished):
+    """Serve the finished project's runs as `make ui` does, and return where."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        ["python", "-m", "pipeline.ui", "--port", str(port)],
+        cwd=finished.folder,
+        env=finished.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + SECONDS
+    while True:
+        assert server.poll() is None, "the UI ended"
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)
+            break
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+    yield f"http://127.0.0.1:{port}"
+    os.killpg(server.pid, 15)
+    server.wait(SECONDS)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options, Service(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(browser, address):
+    """Return the function that opens a page of the UI and waits until it shows all of some words."""
+
+    def opened(path: str, *words: str) -> str:
+        browser.get(f"{address}/#/{path}")
+        body = lambda driver: driver.find_element(By.TAG_NAME, "body").text  # noqa: E731
+        try:
+            WebDriverWait(browser, SECONDS, ignored_exceptions=(Exception,)).until(
+                lambda driver: all(word in body(driver) for word in words)
+            )
+        except Exception:
+            pytest.fail(f"{path} does not show {words}; it shows:\n{body(browser)[:2000]}")
+        return body(browser)
+
+    return opened
+
+
+@pytest.fixture(scope="module")
+def run(finished):
+    import mlflow
+
+    store = mlflow.MlflowClient(f"sqlite:///{finished.path('mlruns/mlflow.db')}")
+    experiment = store.get_experiment_by_name("fer2013")
+    return store.search_runs([experiment.experiment_id])[0]
+
+
+def test_the_run_stands_in_the_list(page, run):
+    page(f"experiments/{run.info.experiment_id}/runs", "seed_cnn on faces, seed 42")
+
+
+def test_the_run_shows_its_parameters_and_metrics(page, run):
+    page(
+        f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
+        *("seed_cnn on faces, seed 42", "Finished", "optimizer.learning_rate", "data_digest", "test/accuracy"),
+    )
+
+
+def test_the_curves_are_drawn(page, browser, run):
+    page(f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics", "val_accuracy", "val_loss")
+    WebDriverWait(browser, SECONDS).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"))
+
+
+def test_an_artifact_picture_is_shown(page, browser, run):
+    path = f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/figures/curves.png"
+    page(path, "model.h5", "report.html", "curves.png")
+    WebDriverWait(browser, SECONDS).until(
+        lambda driver: any(
+            int(image.get_property("naturalWidth")) > 500 for image in driver.find_elements(By.TAG_NAME, "img")
+        )
+    )

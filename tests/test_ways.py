@@ -1,0 +1,78 @@
+"""dvc repro, dvc exp run, the DVC queue and Hydra multirun: the same choices give the same configuration."""
+
+import json
+import time
+
+import pytest
+
+from tests.conftest import Project, shrunk, with_dvc
+
+CHOSEN = {"choices.model": "linear", "train.epochs": "2", "optimizer.learning_rate": "0.01"}
+SET = [part for key, value in CHOSEN.items() for part in ("-S", f"{key}={value}")]
+OVERRIDES = [f"{key.removeprefix('choices.')}={value}" for key, value in CHOSEN.items()]
+
+
+def recorded(text: str) -> dict:
+    return json.loads(text)["config"]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    return with_dvc(shrunk(tmp_path_factory.mktemp("ways")), git=True)
+
+
+@pytest.fixture(scope="module")
+def by_repro(tmp_path_factory) -> dict:
+    """Return the configuration that `dvc repro` records with params.yaml edited by `record`."""
+    project = with_dvc(shrunk(tmp_path_factory.mktemp("repro")))
+    project.stage("record", *OVERRIDES)
+    project.repro("train")
+    return recorded(project.path("results/run.json").read_text())
+
+
+def test_what_was_chosen_was_used(by_repro):
+    assert by_repro["model"] == {"name": "linear"}
+    assert by_repro["train"]["epochs"] == 2
+    assert by_repro["optimizer"]["learning_rate"] == 0.01
+    assert by_repro["data"]["name"] == "faces"
+
+
+def test_composed_in_python(by_repro, project):
+    code = "import json, sys; from pipeline.config import compose; print(compose(sys.argv[1:])[0].model_dump_json())"
+    composed = json.loads(project.run("python", "-c", code, *OVERRIDES).stdout)
+    assert {key: composed[key] for key in by_repro if key != "data"} == {
+        k: v for k, v in by_repro.items() if k != "data"
+    }
+
+
+def test_dvc_exp_run_and_the_queue(by_repro, project):
+    project.run("dvc", "exp", "run", "--temp", "--name", "direct", *SET)
+    project.run("dvc", "exp", "run", "--queue", "--name", "queued", *SET, "-S", "seed=43")
+    project.run("dvc", "queue", "start", "-j", "1")
+    deadline = time.monotonic() + 300
+    while "Success" not in (status := project.run("dvc", "queue", "status").stdout):
+        assert "Failed" not in status, project.run("dvc", "queue", "logs", "queued", check=False).stdout
+        assert time.monotonic() < deadline, status
+        time.sleep(2)
+    direct, queued = (recorded(project.run("git", "show", f"{n}:results/run.json").stdout) for n in names(project))
+    assert direct == by_repro
+    assert queued == {**by_repro, "seed": 43}
+    assert project.run("git", "status", "--porcelain", "-uno").stdout == ""
+    assert project.path("mlruns/mlflow.db").exists(), "the runs outlive DVC's temporary folders"
+
+
+def names(project: Project) -> list[str]:
+    """Return the git refs of the two experiments."""
+    refs = project.run("git", "for-each-ref", "--format=%(refname)", "refs/exps").stdout.split()
+    return [next(ref for ref in refs if ref.endswith(f"/{name}")) for name in ("direct", "queued")]
+
+
+def test_hydra_multirun(by_repro, project):
+    for stage in ("download", "preprocess"):
+        project.stage(stage)
+    before = {n for n in project.files() if n.startswith(("models/", "results/"))}
+    project.stage("train", "-m", *OVERRIDES, "seed=42,43")
+    one, other = (recorded(p.read_text()) for p in sorted(project.path("multirun").glob("*/*/*/results/run.json")))
+    assert one == by_repro
+    assert other == {**by_repro, "seed": 43}
+    assert {n for n in project.files() if n.startswith(("models/", "results/"))} == before
