@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .DEFAULT_GOAL := help
-.PHONY: help demo run test ui lint lock bench
+.PHONY: help demo run test ui readme bench lock
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,6 +19,9 @@ ui: .venv/ready  ## the MLflow UI on this project's runs, on this machine alone
 
 test: .venv/ready  ## all tests
 	@ruff check . && ruff format --check . && pytest -n 2
+
+readme: .venv/ready  ## the recorded run's figures, from results/ into README.md
+	@python -m pipeline.readme
 
 bench: .venv/ready  ## the measurements of benchmarks/
 	@python -m benchmarks

@@ -9,12 +9,12 @@ import json
 import statistics
 from collections.abc import Callable
 
-from benchmarks import commands, memory, throughput
+from benchmarks import commands, settings, throughput
 from pipeline import provenance
 
 MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
     "throughput": throughput.measure,
-    "memory": memory.measure,
+    "settings": settings.measure,
     "commands": commands.measure,
 }
 

@@ -15,8 +15,7 @@ ROUNDS = 5
 
 def measure() -> Iterator[dict]:
     """Yield images per second of our input over that of a constant batch, and over flow_from_directory's."""
-    runtime.quiet()
-    runtime.keep_freed_memory()
+    runtime.configure()
     runtime.deterministic(1)
     import tensorflow as tf
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @stage
 def main(cfg: Config, job: Job) -> None:
     """Write the metrics, speed, figures and report into results/, and add them to the training's MLflow run."""
-    runtime.quiet()
+    runtime.configure()
     trained = paths.Outputs()
     run, audit = _read(trained.run), _read(trained.audit)
     history = files.read_csv(_existing(trained.history))

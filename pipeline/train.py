@@ -23,8 +23,7 @@ def main(cfg: Config, job: Job) -> None:
 
 def train(cfg: Config, job: Job) -> None:
     """Train as `cfg` says, going on from the checkpoint of an earlier start of the same training."""
-    runtime.quiet()
-    runtime.keep_freed_memory()
+    runtime.configure()
     from pipeline import arrays, batches, checkpoint, fit, models, tracking
 
     commit = provenance.git_commit()

@@ -1,0 +1,67 @@
+"""Writes the recorded run's result into README.md, from results/: no number there is typed by hand."""
+
+import json
+from typing import Any
+
+from pipeline import files, paths
+from pipeline.errors import PipelineError
+from pipeline.stage import command
+
+BEGIN, END = "<!-- results: written by `python -m pipeline.readme` -->", "<!-- /results -->"
+SPLITS = {
+    "kaggle_test": "val + test, the notebook's validation set",
+    "val": "val (PublicTest), which chose the epoch",
+    "test": "test (PrivateTest), read once",
+    "test_clean": "test without images that stand in train",
+}
+
+
+@command
+def main(_: list[str]) -> None:
+    """Replace what stands between the two marks in README.md."""
+    if not paths.Outputs().metrics.exists():
+        raise PipelineError(f"{paths.Outputs().metrics} is missing; `dvc repro` makes it")
+    text = paths.README.read_text()
+    before, _, rest = text.partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise PipelineError(f"README.md lacks the lines {BEGIN} and {END}")
+    files.replace(paths.README, (before + BEGIN + "\n" + block() + END + after).encode())
+
+
+def block() -> str:
+    """Return the results as Markdown."""
+    out = paths.Outputs()
+    metrics, speed, run = (json.loads(path.read_text()) for path in (out.metrics, out.speed, out.run))
+    last = files.read_csv(out.history)[-1]
+    model, hardware, versions = metrics["model"], run["hardware"], run["versions"]
+    rows = [f"| {what} | {_share(metrics[split])} | {_notebook(split)} |" for split, what in SPLITS.items()]
+    return "\n".join(
+        [
+            f"| {metrics['data']['name']} ({metrics['data']['digest'][:12]}) | {model['name']} here | notebook |",
+            "|---|---|---|",
+            *rows,
+            f"| train, augmented, in epoch {last['epoch']:.0f} | {last['accuracy']:.2%} | 54.22% |",
+            f"| manual inspection | {metrics['inspection']['right']} of {metrics['inspection']['images']} | 3 of 7 |",
+            "",
+            f"Accuracy with its 95% interval; seed {run['config']['seed']}, one run. {model['name']}: "
+            f"{model['parameters']:,} parameters, {model['layers']} layers, epoch {model['epoch']} of "
+            f"{model['epochs']} kept. Trained in {speed['training_minutes']:.0f} minutes "
+            f"({speed['training_images_per_second']:.0f} images/s) on {hardware['cores']} cores of "
+            f"{hardware['processor']}, {hardware['platform']}, Python {versions['python']}, "
+            f"TensorFlow {versions['tensorflow']}, Keras {versions['keras']}.",
+            "",
+        ]
+    )
+
+
+def _share(scores: dict[str, Any]) -> str:
+    return "{accuracy:.2%} ({accuracy_low:.2%} to {accuracy_high:.2%})".format(**scores)
+
+
+def _notebook(split: str) -> str:
+    return "52.43%" if split == "kaggle_test" else ""
+
+
+if __name__ == "__main__":
+    main()

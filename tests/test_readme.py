@@ -1,0 +1,48 @@
+"""README.md: its figures are those of results/, and its commands exist."""
+
+import re
+import shutil
+
+from tests.conftest import ROOT
+
+
+def test_the_figures_are_those_of_the_recorded_run():
+    from pipeline import readme
+
+    text = (ROOT / "README.md").read_text()
+    written = text.partition(readme.BEGIN)[2].partition(readme.END)[0]
+    if (ROOT / "results/metrics.json").exists():
+        assert written == "\n" + readme.block()
+    else:
+        assert "No run on FER-2013 is recorded yet" in written
+
+
+def test_figures_are_written_from_results(finished, tmp_path):
+    import json
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.folder, copy, ignore=shutil.ignore_patterns(".dvc", "data", "mlruns"))
+    shutil.copyfile(ROOT / "README.md", copy / "README.md")
+    type(finished)(copy).stage("readme")
+    accuracy = json.loads((copy / "results/metrics.json").read_text())["kaggle_test"]["accuracy"]
+    text = (copy / "README.md").read_text()
+    assert f"{accuracy:.2%} (" in text
+    assert "| faces (" in text
+    assert "## Two commands" in text
+
+
+def test_every_target_and_module_that_is_named_exists():
+    text = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z]+)\b(?= |`|$)", text, re.MULTILINE)) - {"keeps"} <= targets
+    for module in re.findall(r"python -m pipeline\.(\w+)", text):
+        assert (ROOT / f"pipeline/{module}.py").exists(), module
+    for name in re.findall(r"\b(\w+\.py)\b", text):
+        assert (ROOT / "pipeline" / name).exists(), name
+
+
+def test_every_module_stands_on_the_map():
+    text = (ROOT / "README.md").read_text()
+    small = {"__init__", "errors", "files", "locks", "nested", "paths", "progress", "provenance", "runtime"}
+    modules = {path.stem for path in (ROOT / "pipeline").glob("*.py")} - small
+    assert not {name for name in modules if f"{name}.py" not in text}
