@@ -66,8 +66,7 @@ def main(cfg: Config, job: Job) -> None:
         print(f"warning: {tracker.uri} has no run {run_id}; the evaluation becomes a run of its own")
         run_id = tracker.create(f"evaluation of {run_id[:8]}", run["config"], {"source": "evaluate"})
     with tracker.active(run_id):
-        numbers = {name: scores[name] for name in ("val", "test", "test_clean", "kaggle_test", "inspection")}
-        tracker.log_metrics(run_id, {**numbers, "speed": speed}, step=run["epoch"])
+        tracker.log_metrics(run_id, {**headline(scores), **speed}, step=0)
         tracker.log_files(run_id, list(figures.values()), "figures")
         tracker.log_files(run_id, [job.out.report, job.out.metrics])
     for name in ("val", "test", "test_clean", "kaggle_test"):
@@ -91,6 +90,19 @@ def scored(
         "test_clean": score(test_p[clean], test.labels[clean], classes),
         "kaggle_test": score(*both, classes),
     }
+
+
+def headline(scores: dict[str, Any]) -> dict[str, float]:
+    """Return the numbers by which runs are compared in MLflow; metrics.json has all of them.
+
+    Those on val are called kept_val_...: val_... are the curves, whose last value is another epoch's.
+    """
+    names = {"kept_val": "val", "test": "test", "test_clean": "test_clean", "kaggle_test": "kaggle_test"}
+    keys = ("accuracy", "loss", "macro_f1", "balanced_accuracy", "ece")
+    numbers = {f"{name}_{key}": scores[split][key] for name, split in names.items() for key in keys}
+    for name in ("kept_val", "test"):
+        numbers |= {f"{name}_f1_{e}": v["f1"] for e, v in scores[names[name]]["emotions"].items()}
+    return {**numbers, "inspection_right": scores["inspection"]["right"]}
 
 
 def inspected(

@@ -71,7 +71,8 @@ class TestFinished:
         assert run.data.tags["data"] == "faces"
         assert len(run.data.tags["data_digest"]) == 64
         metrics = json.loads(finished.path("results/metrics.json").read_text())
-        assert run.data.metrics["test/accuracy"] == metrics["test"]["accuracy"]
+        assert run.data.metrics["test_accuracy"] == metrics["test"]["accuracy"]
+        assert run.data.metrics["kept_val_accuracy"] == metrics["val"]["accuracy"]
         assert [m.step for m in store.get_metric_history(run.info.run_id, "val_accuracy")] == [1]
         names = {a.path for a in store.list_artifacts(run.info.run_id)}
         assert {"model.h5", "report.html", "history.csv", "figures"} <= names

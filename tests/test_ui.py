@@ -99,12 +99,13 @@ def test_the_run_stands_in_the_list(page, run):
 def test_the_run_shows_its_parameters_and_metrics(page, run):
     page(
         f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
-        *("seed_cnn on faces, seed 42", "Finished", "optimizer.learning_rate", "data_digest", "test/accuracy"),
+        *("seed_cnn on faces, seed 42", "Finished", "optimizer.learning_rate", "data_digest", "test_accuracy"),
     )
 
 
 def test_the_curves_are_drawn(page, browser, run):
-    page(f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics", "val_accuracy", "val_loss")
+    path = f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics"
+    page(path, "Model metrics", "accuracy", "epoch_kept")
     WebDriverWait(browser, SECONDS).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"))
 
 
