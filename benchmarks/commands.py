@@ -23,7 +23,7 @@ def measure() -> Iterator[dict]:
             "values": [_preprocess(raw) for _ in range(3)],
             "target": "under 20 s",
         }
-    status = subprocess.run(["dvc", "status", "--quiet"], cwd=paths.ROOT, stdout=subprocess.DEVNULL)
+    status = subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet"], cwd=paths.ROOT, stdout=subprocess.DEVNULL)
     if status.returncode == 0:
         yield {
             "what": "dvc repro with nothing to do",

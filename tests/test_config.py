@@ -14,7 +14,7 @@ def test_params_choose_and_options_define(config):
 
 def test_the_command_line_wins_over_recipe_and_params(config):
     assert config("experiment=demo").data.name == "faces"
-    assert config("experiment=demo").train.epochs == 8
+    assert config("experiment=demo").train.epochs == 6
     assert config("experiment=demo", "data=fer2013", "train.epochs=3").data.name == "fer2013"
     assert config("experiment=demo", "data=fer2013", "train.epochs=3").train.epochs == 3
     assert config("model=linear", "optimizer=sgd").optimizer.momentum == 0.9
