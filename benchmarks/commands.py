@@ -23,7 +23,9 @@ def measure() -> Iterator[dict]:
             "values": [_preprocess(raw) for _ in range(3)],
             "target": "under 20 s",
         }
-    status = subprocess.run([sys.executable, "-m", "dvc", "status", "--quiet"], cwd=paths.ROOT, stdout=subprocess.DEVNULL)
+    status = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "--quiet"], cwd=paths.ROOT, stdout=subprocess.DEVNULL
+    )
     if status.returncode == 0:
         yield {
             "what": "dvc repro with nothing to do",
@@ -31,12 +33,16 @@ def measure() -> Iterator[dict]:
             "values": [_seconds(["dvc", "repro"]) for _ in range(5)],
             "target": "under 1.5 s",
         }
-    yield {
-        "what": "MLflow's share of an epoch of the recorded run",
-        "unit": "%",
-        "values": [100 * s / _epoch_seconds() for s in _log_epochs(20)],
-        "target": "under 1 %",
-    }
+    logging = _log_epochs(20)
+    yield {"what": "MLflow: logging an epoch", "unit": "ms", "values": [1000 * s for s in logging]}
+    if paths.Outputs().history.exists():
+        epoch = _epoch_seconds()
+        yield {
+            "what": f"... as a share of the recorded run's epoch, {epoch:.0f} s",
+            "unit": "%",
+            "values": [100 * s / epoch for s in logging],
+            "target": "under 1 %",
+        }
 
 
 def _preprocess(raw: Path) -> float:

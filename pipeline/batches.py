@@ -10,6 +10,9 @@ from pipeline import augment
 from pipeline.arrays import Split
 from pipeline.schema import IMAGE_SIZE, Augment
 
+CHUNK = 8
+"""Batches that leave Python and are resampled together: fewer crossings, the same images."""
+
 _PIXELS = tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE), tf.uint8)
 _LABELS = tf.TensorSpec((None,), tf.int32)
 _TRANSFORMS = tf.TensorSpec((None, 8), tf.float32)
@@ -29,20 +32,24 @@ def training(
     starts again in the middle sees what it would have seen.
     """
 
-    def batches() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        for epoch in epochs:
-            rng = np.random.default_rng([seed, epoch])
-            order = rng.permutation(len(split))
-            transforms = augment.draw(rng, len(split), settings)
-            for start in range(0, len(split), batch_size):
-                chosen = order[start : start + batch_size]
-                yield split.images(chosen), split.labels[chosen], transforms[chosen]
+    def chunks(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(split))
+        transforms = augment.draw(rng, len(split), settings)
+        for start in range(0, len(split), CHUNK * batch_size):
+            chosen = order[start : start + CHUNK * batch_size]
+            yield split.images(chosen), split.labels[chosen], transforms[chosen]
 
     def prepare(pixels: tf.Tensor, labels: tf.Tensor, transforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return augment.apply(to_unit(pixels), transforms), tf.one_hot(labels, classes)
 
-    source = tf.data.Dataset.from_generator(batches, output_signature=(_PIXELS, _LABELS, _TRANSFORMS))
-    return _finished(source.map(prepare), len(epochs) * math.ceil(len(split) / batch_size))
+    def one(epoch: tf.Tensor) -> tf.data.Dataset:
+        signature = (_PIXELS, _LABELS, _TRANSFORMS)
+        source = tf.data.Dataset.from_generator(chunks, args=(epoch,), output_signature=signature)
+        return source.map(prepare).rebatch(batch_size)
+
+    whole = tf.data.Dataset.from_tensor_slices(list(epochs)).flat_map(one)
+    return _finished(whole, len(epochs) * math.ceil(len(split) / batch_size))
 
 
 def scoring(split: Split, classes: int, batch_size: int) -> tf.data.Dataset:
