@@ -70,8 +70,7 @@ def scoring(split: Split, classes: int, batch_size: int) -> tf.data.Dataset:
 def _finished(dataset: tf.data.Dataset, batches: int) -> tf.data.Dataset:
     """Return `dataset` with its length known, some batches ahead of its reader, and tf.data's autotuning off.
 
-    With autotuning, an epoch was seen to end up to its own length late, the processor idle: benchmarks/ has the
-    figures.
+    Autotuning makes the same steps slower: benchmarks/settings.py measures it.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -88,7 +88,7 @@ def _problem(error: dict) -> str:
         del location[1]
     key = ".".join(location)
     if error["type"] == "extra_forbidden":
-        return f"unknown key '{key}'; accepted: {_accepted(location[:-1])}"
+        return f"unknown key '{key}'; accepted: {_accepted(error['loc'][:-1])}"
     if error["type"] == "missing":
         return f"key '{key}' is missing"
     message = error["msg"].removeprefix("Value error, ")
@@ -96,10 +96,13 @@ def _problem(error: dict) -> str:
     return f"{key} is {error['input']!r}; {message}" if key and "accepted:" in message else f"{key} {message}".strip()
 
 
-def _accepted(section: list[str]) -> str:
-    """Return the keys of a section of the schema."""
+def _accepted(section: tuple[str, ...]) -> str:
+    """Return the keys of a section of the schema; the name of a kind follows a section of several kinds."""
     fields = Config.model_fields
     for part in section:
-        kinds = getattr(fields[part].annotation, "__args__", (fields[part].annotation,))
-        fields = {name: field for kind in kinds for name, field in kind.model_fields.items()}
+        if part in fields:
+            kinds = getattr(fields[part].annotation, "__args__", (fields[part].annotation,))
+            fields = kinds[0].model_fields
+        else:
+            fields = next(kind.model_fields for kind in kinds if part in kind.model_fields["name"].annotation.__args__)
     return ", ".join(fields)

@@ -63,7 +63,7 @@ def main(cfg: Config, job: Job) -> None:
     tracker = tracking.Tracker(cfg.tracking)
     run_id = run["mlflow_run_id"]
     if not tracker.exists(run_id):
-        print(f"warning: {tracker.uri} has no run {run_id}; the evaluation becomes a run of its own")
+        print(f"warning: {tracker.name} has no run {run_id}; the evaluation becomes a run of its own")
         run_id = tracker.create(f"evaluation of {run_id[:8]}", run["config"], {"source": "evaluate"})
     with tracker.active(run_id):
         tracker.log_metrics(run_id, {**headline(scores), **speed}, step=0)

@@ -25,7 +25,7 @@ def compile_(model: keras.Model, optimizer: Adam | Sgd) -> None:
         built = keras.optimizers.SGD(**settings, nesterov=True)
     else:
         built = keras.optimizers.Adam(**settings)
-    # XLA made the step slower on a CPU: benchmarks/ has the figures.
+    # Not XLA: where it was tried on a CPU, the step was slower.
     model.compile(built, loss="categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     built.build(model.trainable_variables)
 

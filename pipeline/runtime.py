@@ -20,8 +20,9 @@ def configure() -> None:
 def _keep_freed_memory() -> None:
     """Tell glibc, where there is one, to keep the memory that is freed.
 
-    A training step frees and allocates tensors of some 20 MB again and again. By default these go back to the
-    kernel, which fills them with zeros anew: up to a third of the time of a step. benchmarks/ has the figures.
+    A training step frees and allocates tensors of some 20 MB again and again. By default these may go back to
+    the kernel, which fills them with zeros anew: page faults, how many depends on the state of the heap.
+    benchmarks/settings.py counts them.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,6 +1,7 @@
 """MLflow: one run for each training, kept in mlruns/ or on a tracking server."""
 
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ class Tracker:
         import mlflow
 
         self.uri = tracking.uri or f"sqlite:///{paths.MLRUNS / 'mlflow.db'}"
+        self.name = _without_password(self.uri)
         self.experiment = tracking.experiment
         artifacts = None if tracking.uri else (paths.MLRUNS / "artifacts").as_uri()
         mlflow.set_tracking_uri(self.uri)
@@ -47,9 +49,8 @@ class Tracker:
                 self.client: MlflowClient = mlflow.MlflowClient(self.uri)
                 self.experiment_id = self._experiment_id(artifacts)
             except mlflow.MlflowException as error:
-                reason = str(error).splitlines()[0][:200]
                 raise PipelineError(
-                    f"no tracking store at {self.uri}: {reason}\n"
+                    f"no tracking store at {self.name}: {_reason(error)}\n"
                     "start the server, or set choices.tracking to local in params.yaml"
                 ) from error
         self._close_dead_runs()
@@ -103,9 +104,8 @@ class Tracker:
                     self.client.set_tag(run_id, "error", f"{type(error).__name__}: {error}"[:500])
                     raise
         except mlflow.MlflowException as error:
-            reason = str(error).splitlines()[0][:200]
             raise PipelineError(
-                f"{self.uri} does not take the run's record: {reason}\n"
+                f"{self.name} does not take the run's record: {_reason(error)}\n"
                 "nothing is lost: the same command completes the record when the store is back"
             ) from error
 
@@ -125,7 +125,7 @@ class Tracker:
             for start in range(0, len(metrics), 1000):
                 self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
         except mlflow.MlflowException as error:
-            print(f"warning: metrics not logged to {self.uri}: {str(error).splitlines()[0][:200]}")
+            print(f"warning: metrics not logged to {self.name}: {_reason(error)}")
 
     def log_metrics(self, run_id: str, metrics: dict[str, float], step: int) -> None:
         """Log single numbers, in nested dictionaries or not, under slashed names."""
@@ -153,3 +153,12 @@ class Tracker:
         needs = [f"{name}=={known[name]}" for name in ("tensorflow", "keras", "numpy")]
         signature = infer_signature(example, model.predict(example, verbose=0))
         mlflow.tensorflow.log_model(model, name="model", signature=signature, pip_requirements=needs)
+
+
+def _reason(error: Exception) -> str:
+    return _without_password((str(error).splitlines() or [type(error).__name__])[0][:200])
+
+
+def _without_password(text: str) -> str:
+    """Return `text` with user and password of any address in it left out."""
+    return re.sub(r"://[^/@\s]*@", "://***@", text)

@@ -12,7 +12,7 @@ def main(arguments: list[str]) -> None:
     """Serve the store that params.yaml chooses on 127.0.0.1:5000; `arguments` go to `mlflow ui`, e.g. --port 5001."""
     cfg, _ = config.compose([])
     if cfg.tracking.uri and cfg.tracking.uri.startswith("http"):
-        print(f"the runs are on a server: open {cfg.tracking.uri}")
+        print("the runs are on a server, at the address that conf/tracking/server.yaml names")
         return
     from pipeline.tracking import Tracker
 

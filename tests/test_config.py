@@ -39,7 +39,7 @@ def test_the_command_line_wins_over_recipe_and_params(config):
         ("seed=-1", "seed is -1", "greater than or equal to 0"),
         ("tracking.uri=somewhere", "tracking.uri", "https?"),
         ("+train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, keep"),
-        ("+optimizer.momentum=0.5", "unknown key 'optimizer.momentum'", "learning_rate, beta_1"),
+        ("+optimizer.momentum=0.5", "unknown key 'optimizer.momentum'", "name, learning_rate, beta_1, beta_2"),
         ("+choices.modle=linear", "unknown key 'choices.modle'", "model"),
         ("+x=1", "unknown key 'x'", "data, augment, model"),
         ("~data.kaggle", "kaggle", "owner/name/versions/1"),
