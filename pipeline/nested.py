@@ -3,10 +3,10 @@
 from typing import Any
 
 
-def flatten(nested: dict[str, Any], separator: str = ".") -> dict[str, Any]:
+def flatten(nested: dict[str, Any]) -> dict[str, Any]:
     """Return `nested` as one level: {"a": {"b": 1}} is {"a.b": 1}."""
     flat = {}
     for key, value in nested.items():
-        inner = flatten(value, separator) if isinstance(value, dict) else {"": value}
-        flat |= {f"{key}{separator}{name}" if name else key: v for name, v in inner.items()}
+        inner = flatten(value) if isinstance(value, dict) else {"": value}
+        flat |= {f"{key}.{name}" if name else key: v for name, v in inner.items()}
     return flat

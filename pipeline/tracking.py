@@ -128,14 +128,13 @@ class Tracker:
             print(f"warning: metrics not logged to {self.name}: {_reason(error)}")
 
     def log_metrics(self, run_id: str, metrics: dict[str, float], step: int) -> None:
-        """Log single numbers, in nested dictionaries or not, under slashed names."""
+        """Log single numbers by name."""
         import time
 
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        numbers = flatten(metrics, "/").items()
-        self.client.log_batch(run_id, metrics=[Metric(k, float(v), now, step) for k, v in numbers])
+        self.client.log_batch(run_id, metrics=[Metric(k, float(v), now, step) for k, v in metrics.items()])
 
     def log_files(self, run_id: str, files: list[Path], folder: str | None = None) -> None:
         """Store `files` with the run, in `folder` of its artifacts."""

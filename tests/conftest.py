@@ -3,8 +3,11 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +15,30 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("conf", "pipeline", "params.yaml", "dvc.yaml", ".dvcignore", ".gitignore")
+
+
+SECONDS = 90
+"""How long a server or a page may take before a test gives up."""
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def wait_until_healthy(address: str, server: subprocess.Popen) -> None:
+    """Wait until the MLflow server at `address`, which is the process `server`, answers."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        assert server.poll() is None, "the server ended"
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=2)
+            return
+        except OSError:
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.3)
 
 
 class Project:

@@ -1,5 +1,6 @@
 """The configuration: where a value comes from, and what is refused."""
 
+import re
 import sys
 
 import pytest
@@ -94,7 +95,7 @@ def test_a_mistake_in_params_is_told_with_its_place(project, pattern, replacemen
 def test_a_recipe_is_recorded_with_the_comments_kept(project):
     project.stage("record", "model=linear", "train.epochs=5", "optimizer.learning_rate=0.01")
     text = project.path("params.yaml").read_text()
-    assert "model: linear         # seed_cnn, linear" in text or "# seed_cnn, linear" in text
+    assert re.search(r"model: linear +# seed_cnn, linear", text)
     assert "epochs: 5" in text
     assert project.stage("record", "model=linear").stdout.strip().endswith("nothing to change")
 

@@ -2,35 +2,23 @@
 
 import os
 import signal
-import socket
-import time
-import urllib.request
 
 import pytest
 
-SECONDS = 90
+from tests.conftest import free_port, wait_until_healthy
 
 
 @pytest.fixture
 def server(project):
     """Return the address of a tracking server, and the functions that start and kill it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address, running = f"http://127.0.0.1:{port}", []
     store = [f"sqlite:///{project.path('server.db')}", "--artifacts-destination", str(project.path("server"))]
     command = ["python", "-m", "mlflow", "server", "--backend-store-uri", *store, "--workers", "1", "--port", str(port)]
 
     def start() -> None:
         running.append(project.start("env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", *command))
-        deadline = time.monotonic() + SECONDS
-        while True:
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=2)
-                return
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.3)
+        wait_until_healthy(address, running[-1])
 
     def kill() -> None:
         process = running.pop()

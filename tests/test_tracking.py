@@ -11,6 +11,7 @@ import pytest
 from pipeline import paths, tracking
 from pipeline.errors import PipelineError
 from pipeline.schema import Tracking
+from tests.conftest import free_port
 
 ROW = {key: 0.5 for key in tracking.EPOCH_METRICS} | {"seconds": 1.0}
 
@@ -57,9 +58,7 @@ def test_a_run_whose_process_died_is_closed_by_the_next(tracker):
 
 
 def test_a_server_that_is_down_is_told_within_seconds_and_without_the_password():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{free.getsockname()[1]}"
+    host = f"127.0.0.1:{free_port()}"
     started = time.monotonic()
     with pytest.raises(PipelineError, match=f"no tracking store at http://.*{host}") as error:
         tracking.Tracker(Tracking(uri=f"http://user:secret@{host}", experiment="test"))

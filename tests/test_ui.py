@@ -2,10 +2,6 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import time
-import urllib.request
 
 import pytest
 from selenium import webdriver
@@ -13,8 +9,9 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.conftest import SECONDS, free_port, wait_until_healthy
+
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-SECONDS = 60
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1400,1400"),
@@ -29,26 +26,9 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def address(finished):
     """Serve the finished project's runs as `make ui` does, and return where."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        ["python", "-m", "pipeline.ui", "--port", str(port)],
-        cwd=finished.folder,
-        env=finished.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + SECONDS
-    while True:
-        assert server.poll() is None, "the UI ended"
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2)
-            break
-        except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.5)
+    port = free_port()
+    server = finished.start("python", "-m", "pipeline.ui", "--port", str(port))
+    wait_until_healthy(f"http://127.0.0.1:{port}", server)
     yield f"http://127.0.0.1:{port}"
     os.killpg(server.pid, 15)
     server.wait(SECONDS)
