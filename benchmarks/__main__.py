@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable
 
 from benchmarks import commands, settings, sweeps, throughput
-from pipeline import provenance
+from pipeline.tracking import provenance
 
 MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
     "throughput": throughput.measure,

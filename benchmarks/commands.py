@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import archive, audit, paths, preprocess
-from pipeline.config import compose
-from pipeline.schema import Tracking
+from pipeline import preprocess
+from pipeline.core import paths
+from pipeline.core.config import compose
+from pipeline.core.schema import Tracking
+from pipeline.data import audit
+from pipeline.sources import archive
 
 
 def measure() -> Iterator[dict]:
@@ -60,7 +63,7 @@ def _seconds(command: list[str]) -> float:
 
 
 def _epoch_seconds() -> float:
-    from pipeline import files
+    from pipeline.core import files
 
     history = files.read_csv(paths.Outputs().history)
     return sum(row["seconds"] for row in history) / len(history)
@@ -68,16 +71,16 @@ def _epoch_seconds() -> float:
 
 def _log_epochs(n: int) -> list[float]:
     """Return the seconds that logging takes, for each of `n` epochs, on a fresh local store."""
-    from pipeline import tracking
+    from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
 
     kept = paths.MLRUNS
     paths.MLRUNS = Path(tempfile.mkdtemp())
     try:
-        tracker = tracking.Tracker(Tracking(uri=None, experiment="benchmark"))
+        tracker = Tracker(Tracking(uri=None, experiment="benchmark"))
         run_id = tracker.create("benchmark", {}, {})
         seconds = []
         for epoch in range(1, n + 1):
-            row = {**dict.fromkeys(tracking.EPOCH_METRICS, 0.5), "epoch": epoch, "time": time.time()}
+            row = {**dict.fromkeys(EPOCH_METRICS, 0.5), "epoch": epoch, "time": time.time()}
             started = time.perf_counter()
             tracker.log_epochs(run_id, [row])
             seconds.append(time.perf_counter() - started)

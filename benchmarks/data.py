@@ -3,8 +3,11 @@
 import tempfile
 from pathlib import Path
 
-from pipeline import archive, arrays, faces, paths, preprocess
-from pipeline.config import compose
+from pipeline import preprocess
+from pipeline.core import paths
+from pipeline.core.config import compose
+from pipeline.data import arrays
+from pipeline.sources import archive, faces
 
 
 def folder() -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 ROUNDS = 3
 STEP = """
 import json, os, resource, sys, time
-from pipeline import runtime
+from pipeline.training import runtime
 without = sys.argv[1]
 if without == "memory":
     runtime._keep_freed_memory = lambda: None
@@ -19,8 +19,10 @@ runtime.configure()
 runtime.deterministic(1)
 import tensorflow as tf
 from benchmarks import data
-from pipeline import arrays, batches, fit, models
-from pipeline.config import compose
+from pipeline import models
+from pipeline.data import arrays
+from pipeline.training import batches, fit
+from pipeline.core.config import compose
 cfg, _ = compose(["augment=affine", "model=seed_cnn", "optimizer=adam"])
 split = arrays.load(data.folder(), "train", cfg.data.classes)
 model = models.build(cfg.model, 7)

@@ -10,8 +10,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import demo, paths, tracking
-from pipeline.schema import Tracking
+from pipeline import demo
+from pipeline.core import paths
+from pipeline.core.schema import Tracking
+from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
 
 JOBS, EPOCHS, WRITERS = 8, 2, 8
 LAUNCHERS = {
@@ -59,11 +61,12 @@ def _sweep(launcher: list[str]) -> tuple[float, list[dict]]:
 def _lost() -> list[float]:
     """Return for each of several processes that log 60 epochs at the same time how many values are missing after."""
     code = (
-        "import sys, time; from pathlib import Path; from pipeline import paths, tracking;"
-        "from pipeline.schema import Tracking;"
-        "paths.MLRUNS = Path(sys.argv[1]); t = tracking.Tracker(Tracking(uri=None, experiment='benchmark'));"
+        "import sys, time; from pathlib import Path; from pipeline.core import paths;"
+        "from pipeline.tracking.tracker import EPOCH_METRICS, Tracker;"
+        "from pipeline.core.schema import Tracking;"
+        "paths.MLRUNS = Path(sys.argv[1]); t = Tracker(Tracking(uri=None, experiment='benchmark'));"
         "r = t.create('benchmark', {}, {});"
-        "[t.log_epochs(r, [{**dict.fromkeys(tracking.EPOCH_METRICS, 0.5), 'epoch': e, 'time': time.time()}])"
+        "[t.log_epochs(r, [{**dict.fromkeys(EPOCH_METRICS, 0.5), 'epoch': e, 'time': time.time()}])"
         " for e in range(1, 61)]; print(r)"
     )
     kept = paths.MLRUNS
@@ -73,8 +76,8 @@ def _lost() -> list[float]:
         ids = [writer.communicate()[0].split()[-1] for writer in writers]
         paths.MLRUNS = Path(folder)
         try:
-            client = tracking.Tracker(Tracking(uri=None, experiment="benchmark")).client
-            counts = [[len(client.get_metric_history(i, key)) for key in tracking.EPOCH_METRICS] for i in ids]
+            client = Tracker(Tracking(uri=None, experiment="benchmark")).client
+            counts = [[len(client.get_metric_history(i, key)) for key in EPOCH_METRICS] for i in ids]
         finally:
             paths.MLRUNS = kept
-    return [float(60 * len(tracking.EPOCH_METRICS) - sum(found)) for found in counts]
+    return [float(60 * len(EPOCH_METRICS) - sum(found)) for found in counts]

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import data
-from pipeline import runtime
-from pipeline.config import compose
+from pipeline.core.config import compose
+from pipeline.training import runtime
 
 STEPS = 40
 ROUNDS = 5
@@ -57,7 +57,8 @@ def _ours() -> list[list[float]]:
     runtime.deterministic(1)
     import tensorflow as tf
 
-    from pipeline import arrays, batches
+    from pipeline.data import arrays
+    from pipeline.training import batches
 
     cfg, _ = compose(OVERRIDES)
     split = arrays.load(data.folder(), "train", cfg.data.classes)
@@ -74,7 +75,7 @@ def _notebook() -> list[list[float]]:
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
     from PIL import Image
 
-    from pipeline import arrays
+    from pipeline.data import arrays
 
     cfg, _ = compose(OVERRIDES)
     split, augment = arrays.load(data.folder(), "train", cfg.data.classes), cfg.augment
@@ -99,7 +100,8 @@ def _notebook() -> list[list[float]]:
 
 
 def _model(cfg: object) -> object:
-    from pipeline import fit, models
+    from pipeline import models
+    from pipeline.training import fit
 
     model = models.build(cfg.model, 7)
     fit.compile_(model, cfg.optimizer)

@@ -2,17 +2,17 @@
 
 import argparse
 import hashlib
-import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import config, files, paths
-from pipeline.errors import PipelineError
-from pipeline.stage import command
+from pipeline.core import config, files, paths
+from pipeline.core.stage import command
 
 if TYPE_CHECKING:
-    from pipeline.runs import Run
-    from pipeline.tracking import Tracker
+    from pipeline.comparison.runs import Run
+    from pipeline.tracking.tracker import Tracker
+
+TEMPLATE = Path(__file__).parent / "comparison" / "compare.html.jinja"
 
 
 @command
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
     asked = _parser().parse_args(arguments)
     cfg, _ = config.compose([f"tracking={asked.tracking}"] if asked.tracking else [])
 
-    from pipeline.tracking import Tracker
+    from pipeline.tracking.tracker import Tracker
 
     print(f"\n{compare(Tracker(cfg.tracking), asked.runs, asked.split)}")
 
@@ -31,24 +31,26 @@ def compare(tracker: "Tracker", wanted: list[str], split: str) -> Path:
 
     Raises PipelineError where the runs are not there, or cannot be compared.
     """
-    from pipeline import page, ranking, runs
+    from pipeline.comparison import differences, runs
+    from pipeline.evaluation import page
+    from pipeline.sweeps import ranking
 
     found = runs.find(tracker, wanted)
-    _refuse_unlike(found, split)
+    differences.refuse_unlike(found, split)
     groups = runs.same_but_seed(found)
-    rows = compared(groups, runs.labels(groups), split)
-    differences = against_the_best(rows)
+    rows = differences.rows(groups, runs.labels(groups), split)
+    verdicts = differences.against_the_best(rows)
     folder = _folder(found, split)
     data = {"name": found[0].tags["data"], "digest": found[0].tags["data_digest"], "split": split}
     figures = _draw(folder, rows, data["name"], split)
     listed = [{key: value for key, value in row.items() if key not in ("right", "runs")} for row in rows]
-    content = {"data": data, "rows": listed, "differences": differences}
+    content = {"data": data, "rows": listed, "differences": verdicts}
     files.write_json(folder / "comparison.json", content)
     pictures = {name: page.picture(figure) for name, figure in figures.items()}
-    written = page.render("compare.html.jinja", **content, pictures=pictures, drawn=data["name"] == "faces")
+    written = page.render(TEMPLATE, **content, pictures=pictures, drawn=data["name"] == "faces")
     files.replace(folder / "comparison.html", written.encode())
     print(ranking.aligned(_table(rows)))
-    print("\n" + "\n".join(difference["verdict"] for difference in differences))
+    print("\n" + "\n".join(difference["verdict"] for difference in verdicts))
     _log(tracker, folder, [run.id for run in found], rows)
     return folder / "comparison.html"
 
@@ -62,91 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _refuse_unlike(found: "list[Run]", split: str) -> None:
-    """Raise PipelineError where the runs cannot be compared image by image."""
-    if len(found) < 2:
-        raise PipelineError(f"{len(found)} finished trainings are named; accepted: two or more")
-    first = found[0]
-    for run in found[1:]:
-        for what, one, other in (
-            ("data sets", *(f"{r.tags['data']} ({r.tags['data_digest'][:12]})" for r in (first, run))),
-            ("emotions", ", ".join(first.classes), ", ".join(run.classes)),
-        ):
-            if one != other:
-                raise PipelineError(
-                    f"{first.name!r} and {run.name!r} have different {what}: {one}, and {other}; "
-                    "only predictions of the same images can be compared"
-                )
-    if lacking := [run.name for run in found if split not in run.predicted]:
-        has = ", ".join(sorted({name for run in found for name in run.predicted}))
-        raise PipelineError(
-            f"{lacking[0]!r} has no predictions on {split}; there are: {has} (jobs of a sweep have val)"
-        )
-
-
-def compared(groups: "list[list[Run]]", labels: list[str], split: str) -> list[dict[str, Any]]:
-    """Return one row for each group of seeds, best accuracy first."""
-    import numpy as np
-
-    from pipeline import metrics, significance
-
-    rows = []
-    for group, label in zip(groups, labels, strict=True):
-        predicted = [run.predicted[split] for run in group]
-        right = np.array([p.probabilities.argmax(1) == p.labels for p in predicted])
-        scores = [metrics.score(*p, run.classes) for p, run in zip(predicted, group, strict=True)]
-        each = right.mean(1).tolist()
-        low, high = (scores[0][f"accuracy_{end}"] for end in ("low", "high"))
-        if len(group) > 1:
-            low, high = significance.interval(right)
-        rows.append(
-            {
-                "label": label,
-                "ids": [run.id for run in group],
-                "seeds": [run.parameters["seed"] for run in group],
-                "accuracy": statistics.mean(each),
-                "deviation": statistics.stdev(each) if len(each) > 1 else None,
-                "low": low,
-                "high": high,
-                "each_run": each,
-                **{key: statistics.mean(s[key] for s in scores) for key in ("macro_f1", "loss", "ece")},
-                "minutes": statistics.mean(sum(row["seconds"] for row in run.history) / 60 for run in group),
-                "right": right,
-                "runs": group,
-            }
-        )
-    return sorted(rows, key=lambda row: -row["accuracy"])
-
-
-def against_the_best(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return how the best row differs from each other one, in accuracy, and whether that is more than chance."""
-    from pipeline import significance
-
-    best, others = rows[0], rows[1:]
-    single = [len(best["runs"]) == len(row["runs"]) == 1 for row in others]
-    p_values = [
-        significance.mcnemar(best["right"][0], row["right"][0]) for row, s in zip(others, single, strict=True) if s
-    ]
-    corrected = iter(significance.holm(p_values))
-    differences = []
-    for row, alone in zip(others, single, strict=True):
-        low, high = significance.difference(best["right"], row["right"], len(others))
-        p = next(corrected) if alone else None
-        real = p < 0.05 if alone else low > 0
-        difference = {"better": best["label"], "worse": row["label"], "points": best["accuracy"] - row["accuracy"]}
-        differences.append({**difference, "low": low, "high": high, "p": p, "real": real})
-        differences[-1]["verdict"] = _verdict(differences[-1])
-    return differences
-
-
-def _verdict(d: dict[str, Any]) -> str:
-    size = f"{100 * d['points']:.2f} points ({100 * d['low']:.2f} to {100 * d['high']:.2f}"
-    size += ")" if d["p"] is None else f", McNemar p = {d['p']:.2g})"
-    if d["real"]:
-        return f"{d['better']} is better than {d['worse']} by {size}"
-    return f"{d['better']} and {d['worse']}: no difference shown, {size}"
-
-
 def _table(rows: list[dict[str, Any]]) -> list[list[str]]:
     table = [["", "configuration", "runs", "accuracy", "95% interval", "± sd", "macro F1", "loss", "ECE", "minutes"]]
     for place, row in enumerate(rows, 1):
@@ -158,13 +75,13 @@ def _table(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def _draw(folder: Path, rows: list[dict[str, Any]], data: str, split: str) -> dict[str, Path]:
-    from pipeline import comparison_plots
+    from pipeline.comparison import plots
 
     folder.mkdir(parents=True, exist_ok=True)
     figures = {name: folder / f"{name}.png" for name in ("curves", "accuracies")}
     histories = {row["label"]: [run.history for run in row["runs"]] for row in rows}
-    comparison_plots.curves(figures["curves"], histories, data)
-    comparison_plots.accuracies(figures["accuracies"], rows, f"Accuracy on {data} {split}")
+    plots.curves(figures["curves"], histories, data)
+    plots.accuracies(figures["accuracies"], rows, f"Accuracy on {data} {split}")
     return figures
 
 
@@ -176,7 +93,7 @@ def _folder(found: "list[Run]", split: str) -> Path:
 
 def _log(tracker: "Tracker", folder: Path, ids: list[str], rows: list[dict[str, Any]]) -> None:
     """Leave the comparison in MLflow, as a run of its own."""
-    from pipeline import ranking
+    from pipeline.sweeps import ranking
 
     tags = {"source": "compare", "compared": ",".join(i[:8] for i in ids)[:5000]}
     run_id = tracker.create(f"comparison of {len(rows)} configurations", {}, tags)

@@ -6,9 +6,9 @@ import shutil
 import subprocess
 import sys
 
-from pipeline import paths
-from pipeline.errors import PipelineError
-from pipeline.stage import command
+from pipeline.core import paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.stage import command
 
 COPIED = ("conf", "pipeline", "params.yaml", "dvc.yaml", ".dvcignore")
 

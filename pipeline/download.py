@@ -5,11 +5,11 @@ import os
 import shutil
 from pathlib import Path
 
-from pipeline import paths
-from pipeline.errors import PipelineError
-from pipeline.schema import Config, Data
-from pipeline.stage import Job, stage
-from pipeline.web import MAX_BYTES, fetch, shown
+from pipeline.core import paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Config, Data
+from pipeline.core.stage import Job, stage
+from pipeline.sources.web import MAX_BYTES, fetch, shown
 
 VARIABLE = "FER2013_ARCHIVE"
 
@@ -28,7 +28,7 @@ def download(data: Data, target: Path) -> Path:
     It comes from the first of `data.sources` that is set, and appears only when every image in it was read and
     counted; whatever fails leaves `target` as it was. Raises PipelineError, which ends with the ways forward.
     """
-    from pipeline import archive
+    from pipeline.sources import archive
 
     temporary = target / f".download-{os.getpid()}.part"
     try:
@@ -63,7 +63,7 @@ def _obtain(data: Data, temporary: Path) -> str:
             _copy(folder, temporary)
             return f"Kaggle's {data.kaggle} in {folder}"
         if source == "faces":
-            from pipeline import faces
+            from pipeline.sources import faces
 
             faces.draw(temporary, dict(data.counts), data.draw_seed)
             return "the drawn faces"
@@ -84,8 +84,8 @@ def _take(location: str, origin: str, temporary: Path) -> str:
 
 def _copy(path: Path, temporary: Path) -> None:
     """Copy the archive `path`, or what the folder `path` holds: fer2013.csv, or else train/ and test/."""
-    from pipeline.archive import pack
-    from pipeline.layouts import TABLE
+    from pipeline.sources.archive import pack
+    from pipeline.sources.layouts import TABLE
 
     if path.is_dir() and not (path / TABLE).exists():
         pack(path, temporary)

@@ -4,15 +4,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import files, paths, runtime
-from pipeline.errors import PipelineError
-from pipeline.schema import Config
-from pipeline.stage import Job, stage
+from pipeline.core import files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Config
+from pipeline.core.stage import Job, stage
+from pipeline.training import runtime
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from pipeline.arrays import Split
+    from pipeline.data.arrays import Split
 
 
 @stage
@@ -23,7 +24,11 @@ def main(cfg: Config, job: Job) -> None:
     run, audit = _read(trained.run), _read(trained.audit)
     history = files.read_csv(_existing(trained.history))
 
-    from pipeline import arrays, checkpoint, predictions, registry, report, scoring, tracking
+    from pipeline.data import arrays
+    from pipeline.evaluation import predictions, report, scoring
+    from pipeline.tracking import registry
+    from pipeline.tracking.tracker import Tracker
+    from pipeline.training import checkpoint
 
     # DVC starts this stage when it has recorded the training, so the training's checkpoint has done its work.
     checkpoint.Checkpoint(paths.CHECKPOINTS / run["checkpoint"]).discard()
@@ -62,7 +67,7 @@ def main(cfg: Config, job: Job) -> None:
     figures |= {name: trained.figure(name) for name in ("samples", "balance")}
     report.write(job.out.report, scores, speed, run, history, audit, figures)
 
-    tracker = tracking.Tracker(cfg.tracking)
+    tracker = Tracker(cfg.tracking)
     run_id = run["mlflow_run_id"]
     known = tracker.exists(run_id)
     if not known:
@@ -88,7 +93,7 @@ def scored(
     """Return the metrics on val, test, test_clean (not in train, pixel for pixel) and kaggle_test (val and test)."""
     import numpy as np
 
-    from pipeline.metrics import score
+    from pipeline.evaluation.metrics import score
 
     (val, test), (val_p, test_p) = splits.values(), probabilities.values()
     both = np.concatenate([val_p, test_p]), np.concatenate([val.labels, test.labels])
@@ -144,21 +149,22 @@ def draw(
     mistakes: list[dict[str, Any]],
 ) -> dict[str, Path]:
     """Draw the figures of the test split and the curves; return their paths by name."""
-    from pipeline import metrics, plots
+    from pipeline.evaluation import metrics
+    from pipeline.plots.inspection import inspection
+    from pipeline.plots.learning import curves
+    from pipeline.plots.scores import calibration, confusion, emotions
 
     data = scores["data"]["name"]
     names = ("curves", "confusion", "emotions", "calibration", "inspection", "mistakes")
     figures = {name: out.figure(name) for name in names}
     matrix = metrics.confusion(probabilities.argmax(1), test.labels, len(classes))
     bins = metrics.calibration(probabilities, test.labels)
-    plots.curves(figures["curves"], history, data, scores["model"]["epoch"])
-    plots.confusion(figures["confusion"], matrix, classes, f"{data} test")
-    plots.emotions(figures["emotions"], scores["test"]["emotions"], f"{data} test: each emotion")
-    plots.calibration(
-        figures["calibration"], bins, f"{data} test: expected calibration error {scores['test']['ece']:.1%}"
-    )
-    plots.inspection(figures["inspection"], shown, data)
-    plots.inspection(figures["mistakes"], mistakes, data, "Most confident mistakes")
+    curves(figures["curves"], history, data, scores["model"]["epoch"])
+    confusion(figures["confusion"], matrix, classes, f"{data} test")
+    emotions(figures["emotions"], scores["test"]["emotions"], f"{data} test: each emotion")
+    calibration(figures["calibration"], bins, f"{data} test: expected calibration error {scores['test']['ece']:.1%}")
+    inspection(figures["inspection"], shown, data)
+    inspection(figures["mistakes"], mistakes, data, "Most confident mistakes")
     return figures
 
 

@@ -6,14 +6,15 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from pipeline import config, paths, store
-from pipeline.errors import PipelineError
-from pipeline.locks import only_one
+from pipeline.core import config, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.locks import only_one
+from pipeline.core.progress import progress
+from pipeline.core.schema import Tracking
+from pipeline.core.stage import command
 from pipeline.merging import rows
 from pipeline.merging.snapshot import snapshot
-from pipeline.progress import progress
-from pipeline.schema import Tracking
-from pipeline.stage import command
+from pipeline.tracking import store
 
 ACCEPTED = "accepted: another checkout of this project, or its folder mlruns"
 
@@ -23,7 +24,7 @@ def main(arguments: list[str]) -> None:
     """Merge the store that the one argument names, and say what came of it: `python -m pipeline.merge PATH`."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         raise PipelineError(f"usage: python -m pipeline.merge PATH; {ACCEPTED}")
-    from pipeline.tracking import Tracker
+    from pipeline.tracking.tracker import Tracker
 
     other = find(Path(arguments[0]))
     Tracker(Tracking(uri=None, experiment=config.compose([])[0].tracking.experiment))

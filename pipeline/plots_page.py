@@ -3,9 +3,9 @@
 import subprocess
 import sys
 
-from pipeline import files, paths
-from pipeline.errors import PipelineError
-from pipeline.stage import command
+from pipeline.core import files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.stage import command
 
 VEGA_LITE = "5.20"
 """DVC writes specifications of Vega-Lite 5."""

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import paths
-from pipeline.errors import PipelineError
-from pipeline.schema import EMOTIONS, IMAGE_SIZE, SPLITS, Config, Data
-from pipeline.stage import Job, stage
+from pipeline.core import paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import EMOTIONS, IMAGE_SIZE, SPLITS, Config, Data
+from pipeline.core.stage import Job, stage
 
 if TYPE_CHECKING:
-    from pipeline.archive import Face
+    from pipeline.sources.archive import Face
 
 
 @stage
@@ -23,8 +23,11 @@ def main(cfg: Config, job: Job) -> None:
 
 def preprocess(data: Data, out: paths.Outputs) -> None:
     """Write the arrays of `data`, and into `out` audit.json and pictures of samples and class balance."""
-    from pipeline import archive, audit, files, plots
-    from pipeline.progress import progress
+    from pipeline.core import files
+    from pipeline.core.progress import progress
+    from pipeline.data import audit
+    from pipeline.plots import dataset
+    from pipeline.sources import archive
 
     source = _archive_in(paths.raw(data.name))
     total = sum(map(sum, data.counts.values()))
@@ -33,8 +36,8 @@ def preprocess(data: Data, out: paths.Outputs) -> None:
     found = audit.audit(folder)
     files.write_json(out.audit, found)
     counts = {emotion: {split: found["images"][split][emotion] for split in SPLITS} for emotion in EMOTIONS}
-    plots.balance(out.figure("balance"), counts, data.name)
-    plots.samples(out.figure("samples"), audit.samples(folder, per_emotion=10), data.name)
+    dataset.balance(out.figure("balance"), counts, data.name)
+    dataset.samples(out.figure("samples"), audit.samples(folder, per_emotion=10), data.name)
     digest = found["data"]["digest"]
     print(f"{total:,} images of {data.name} in {folder.relative_to(paths.ROOT)}, digest {digest[:12]}")
     for sign in found["altered"]["signs"]:
@@ -42,14 +45,15 @@ def preprocess(data: Data, out: paths.Outputs) -> None:
 
 
 def write(faces: "Iterable[Face]", data: Data, folder: Path) -> Path:
-    """Write `faces` as the arrays of pipeline/arrays.py into `folder`, replacing it as a whole.
+    """Write `faces` as the arrays of pipeline/data/arrays.py into `folder`, replacing it as a whole.
 
     One image at a time is in memory. Raises PipelineError where a split has more or fewer images than
     `data.counts` states.
     """
     import numpy as np
 
-    from pipeline import arrays, audit, files
+    from pipeline.core import files
+    from pipeline.data import arrays, audit
 
     sizes = {split: sum(counts[i] for counts in data.counts.values()) for i, split in enumerate(SPLITS)}
     partial = folder.with_name(f".{folder.name}.partial")
@@ -75,7 +79,8 @@ def write(faces: "Iterable[Face]", data: Data, folder: Path) -> Path:
         opened[split].flush()
         np.save(partial / f"{split}_labels.npy", labels[split])
     np.save(partial / "test_clean.npy", audit.not_in(partial, "test", "train"))
-    files.write_json(partial / "data.json", {"name": data.name, "digest": arrays.digest(partial)})
+    described = {"name": data.name, "digest": arrays.digest(partial), "settings": arrays.settings(data)}
+    files.write_json(partial / "data.json", described)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(partial, folder)
     return folder

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from pipeline import files, paths
-from pipeline.errors import PipelineError
-from pipeline.stage import command
+from pipeline.core import files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.stage import command
 
 BEGIN, END = "<!-- results: written by `python -m pipeline.readme` -->", "<!-- /results -->"
 SPLITS = {

@@ -6,10 +6,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline import config, files, paths
-from pipeline.errors import PipelineError
-from pipeline.nested import flatten
-from pipeline.stage import command
+from pipeline.core import config, files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.nested import flatten
+from pipeline.core.stage import command
 
 
 @command

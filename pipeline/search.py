@@ -12,13 +12,17 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import config, files, paths, provenance, ranking, record, registry, runtime, space
-from pipeline.errors import PipelineError
-from pipeline.jobs import parent_run, prepare, read_result, run_job
-from pipeline.schema import Config
-from pipeline.stage import Job, command
-from pipeline.study import Study
-from pipeline.tracking import Stopped, Tracker, without_password
+from pipeline import record
+from pipeline.core import config, files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Config
+from pipeline.core.stage import Job, command
+from pipeline.sweeps import ranking, space
+from pipeline.sweeps.jobs import parent_run, prepare, read_result, run_job
+from pipeline.sweeps.study import Study
+from pipeline.tracking import provenance, registry
+from pipeline.tracking.tracker import Stopped, Tracker, without_password
+from pipeline.training import runtime
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -118,7 +122,7 @@ def _train(trial: "Trial", settings: space.Search, folder: Path, parent: str) ->
 
 def _conclude(study: Study, settings: space.Search, folder: Path, tracker: Tracker, parent: str) -> None:
     """Print and log the table, the trials, and their picture."""
-    from pipeline import plots
+    from pipeline.sweeps import plots
 
     rows = study.rows()
     counts = Counter(row["state"] for row in rows)

@@ -4,15 +4,17 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pipeline import files, paths, provenance, runtime
-from pipeline.locks import only_one
-from pipeline.schema import Config
-from pipeline.stage import Job, stage
+from pipeline.core import files, paths
+from pipeline.core.locks import only_one
+from pipeline.core.schema import Config
+from pipeline.core.stage import Job, stage
+from pipeline.tracking import provenance
+from pipeline.training import runtime
 
 if TYPE_CHECKING:
     import keras
 
-    from pipeline.fit import State
+    from pipeline.training.fit import State
 
 
 @stage
@@ -21,7 +23,7 @@ def main(cfg: Config, job: Job) -> None:
     with only_one(paths.TRAIN_LOCK if job.out.root == paths.ROOT else job.out.root / "train.lock", "a training"):
         run = train(cfg, job)
     if job.source == "manual":  # DVC has not recorded this stage yet: there, evaluate does it
-        from pipeline.checkpoint import Checkpoint
+        from pipeline.training.checkpoint import Checkpoint
 
         Checkpoint(paths.CHECKPOINTS / run["checkpoint"]).discard()
 
@@ -33,10 +35,14 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
     The checkpoint stays until its caller has recorded that the training is done, unless it was Stopped.
     """
     runtime.configure(job.threads)
-    from pipeline import arrays, batches, checkpoint, distribute, fit, models, tracking
+    from pipeline import models
+    from pipeline.data import arrays
+    from pipeline.tracking.tracker import Stopped, Tracker
+    from pipeline.training import batches, checkpoint, distribute, fit
 
     commit = provenance.git_commit()
     folder = paths.arrays(cfg.data.name)
+    arrays.check(folder, cfg.data)
     data = arrays.identity(folder)
     settings = {
         "data": {"name": cfg.data.name, "classes": cfg.data.classes},
@@ -49,7 +55,7 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
     key = provenance.fingerprint(settings, data["digest"], str(job.out.root))
     with only_one(paths.CHECKPOINTS / f"{key}.lock", "this very training"):
         state = checkpoint.Checkpoint(paths.CHECKPOINTS / key)
-        tracker = tracking.Tracker(cfg.tracking)
+        tracker = Tracker(cfg.tracking)
         run_id = state.run_id()
         if run_id is None or not tracker.exists(run_id):
             name = job.label or f"{cfg.model.name} on {cfg.data.name}, seed {cfg.seed}"
@@ -68,7 +74,7 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
                 if on_epoch:
                     try:
                         on_epoch(history)
-                    except tracking.Stopped:
+                    except Stopped:
                         state.discard()  # nobody goes on with this training
                         raise
 

@@ -3,8 +3,8 @@
 import os
 import sys
 
-from pipeline import config, paths
-from pipeline.stage import command
+from pipeline.core import config, paths
+from pipeline.core.stage import command
 
 
 @command
@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> None:
     if cfg.tracking.uri and cfg.tracking.uri.startswith("http"):
         print("the runs are on a server, at the address that conf/tracking/server.yaml names")
         return
-    from pipeline.tracking import Tracker
+    from pipeline.tracking.tracker import Tracker
 
     store = Tracker(cfg.tracking).uri
     # Without these, MLflow 3.17 starts some ten processes where two do.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.layouts import CODES
+from pipeline.sources.layouts import CODES
 
 REAL = Path(__file__).parents[2] / "shared/fer2013/fer2013.zip"
 """The whole data set, on machines that have it."""

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from pipeline import files, paths, predictions, tracking
-from pipeline.schema import Tracking
+from pipeline.core import files, paths
+from pipeline.core.schema import Tracking
+from pipeline.evaluation import predictions
+from pipeline.tracking.tracker import Tracker
 from tests.conftest import Project
 
 CLASSES = ["angry", "happy", "sad"]
@@ -17,7 +19,7 @@ class Store:
         self.project = project
         # The tracker writes to this project's mlruns/, as a process started in it would.
         before, paths.MLRUNS = paths.MLRUNS, project.path("mlruns")
-        self.tracker = tracking.Tracker(Tracking(uri=None, experiment="fer2013"))
+        self.tracker = Tracker(Tracking(uri=None, experiment="fer2013"))
         paths.MLRUNS = before
         self.labels = np.random.default_rng(0).integers(0, 3, IMAGES)
 

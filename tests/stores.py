@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import paths, tracking
-from pipeline.schema import Tracking
+from pipeline.core import paths
+from pipeline.core.schema import Tracking
+from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
 
-ROW = {key: 0.5 for key in tracking.EPOCH_METRICS} | {"seconds": 1.0}
+ROW = {key: 0.5 for key in EPOCH_METRICS} | {"seconds": 1.0}
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,7 @@ def empty(tmp_path_factory) -> Path:
 def checkout(tmp_path, empty, monkeypatch):
     """Return the function that opens the store of the checkout tmp_path/name, made where it is missing."""
 
-    def opened(name: str, experiment: str = "faces") -> tracking.Tracker:
+    def opened(name: str, experiment: str = "faces") -> Tracker:
         from mlflow.tracking._tracking_service import utils
 
         utils._artifact_repos_cache.clear()  # as in a new process
@@ -35,7 +36,7 @@ def checkout(tmp_path, empty, monkeypatch):
             mlruns.mkdir(parents=True)
             shutil.copyfile(empty, mlruns / "mlflow.db")
         monkeypatch.setattr(paths, "MLRUNS", mlruns)
-        return tracking.Tracker(Tracking(uri=None, experiment=experiment))
+        return Tracker(Tracking(uri=None, experiment=experiment))
 
     return opened
 
@@ -44,7 +45,7 @@ def epochs(n: int) -> list[dict[str, float]]:
     return [{**ROW, "epoch": i + 1, "loss": 1 / (i + 1), "time": 1_700_000_000.5 + i} for i in range(n)]
 
 
-def train(tracker: tracking.Tracker, name: str, folder: Path) -> tuple[str, str]:
+def train(tracker: Tracker, name: str, folder: Path) -> tuple[str, str]:
     """Record a run of three epochs with data, a file and a model; return the ids of the run and of the model."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput
 
@@ -64,7 +65,7 @@ def train(tracker: tracking.Tracker, name: str, folder: Path) -> tuple[str, str]
     return run_id, model.model_id
 
 
-def register(tracker: tracking.Tracker, model_id: str, *aliases: str) -> int:
+def register(tracker: Tracker, model_id: str, *aliases: str) -> int:
     """Make the model a version of the registered model `seed`, under `aliases`; return its number."""
     import mlflow
 
@@ -78,7 +79,7 @@ def register(tracker: tracking.Tracker, model_id: str, *aliases: str) -> int:
     return version
 
 
-def text(tracker: tracking.Tracker, run_id: str, name: str) -> str:
+def text(tracker: Tracker, run_id: str, name: str) -> str:
     """Return what the artifact figures/name.txt of the run holds."""
     return Path(tracker.client.download_artifacts(run_id, f"figures/{name}.txt")).read_text()
 

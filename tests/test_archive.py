@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from pipeline import archive, containers
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
+from pipeline.sources import archive, containers
 from tests.archives import (
     COUNTS,
     NAMES,

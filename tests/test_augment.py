@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline import augment
-from pipeline.schema import Augment
+from pipeline.core.schema import Augment
+from pipeline.training import augment
 
 NONE = {"mirror": False, "rotation": 0.0, "zoom": 0.0, "shift": 0.0}
 

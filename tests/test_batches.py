@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline import batches
-from pipeline.arrays import Split
-from pipeline.schema import Augment
+from pipeline.core.schema import Augment
+from pipeline.data.arrays import Split
+from pipeline.training import batches
 
 AUGMENT = Augment(mirror=True, rotation=10.0, zoom=0.1, shift=0.1)
 NONE = Augment(mirror=False, rotation=0.0, zoom=0.0, shift=0.0)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import compare, paths
-from pipeline.errors import PipelineError
+from pipeline import compare
+from pipeline.core import paths
+from pipeline.core.errors import PipelineError
 from tests.conftest import shrunk
 from tests.store import CLASSES, Store
 

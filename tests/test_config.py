@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from pipeline import paths
-from pipeline.errors import PipelineError
+from pipeline.core import paths
+from pipeline.core.errors import PipelineError
 
 
 def test_params_choose_and_options_define(config):
@@ -125,7 +125,7 @@ def test_what_params_cannot_hold_is_not_recorded(project):
 
 
 def test_every_recipe_composes(config):
-    from pipeline.paths import CONF
+    from pipeline.core.paths import CONF
 
     for recipe in (CONF / "experiment").glob("*.yaml"):
         assert config(f"experiment={recipe.stem}")

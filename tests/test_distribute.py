@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import paths
-from pipeline.arrays import Split
-from pipeline.schema import Adam, Augment, Sgd, Train
+from pipeline.core import paths
+from pipeline.core.schema import Adam, Augment, Sgd, Train
+from pipeline.data.arrays import Split
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +47,7 @@ def found(tmp_path_factory) -> dict:
 )
 def test_as_many_devices_are_used_as_can_share_every_batch(images, batch, share):
     """The last batches hold 5, 37, 2, 5, 4, 3 and 1 of the images."""
-    from pipeline import distribute
+    from pipeline.training import distribute
 
     devices = ("a", "b", "c", "d")
     assert distribute.chosen(devices, (images, batch)) == devices[:share]
@@ -55,7 +55,7 @@ def test_as_many_devices_are_used_as_can_share_every_batch(images, batch, share)
 
 
 def test_no_gpu_means_no_device_and_one_is_enough():
-    from pipeline import distribute
+    from pipeline.training import distribute
 
     assert distribute.chosen((), (37, 8)) == ()
     assert distribute.chosen(("a",), (37, 8)) == ("a",)
@@ -63,7 +63,7 @@ def test_no_gpu_means_no_device_and_one_is_enough():
 
 @pytest.mark.parametrize(("images", "batch"), [(3589, 240), (256, 256), (257, 129), (13, 13)])
 def test_no_batch_of_val_is_small(images, batch):
-    from pipeline import distribute
+    from pipeline.training import distribute
 
     assert distribute.even(images, 256) == batch
 
@@ -96,7 +96,7 @@ class TestSeveralDevices:
 
 def main(folder: Path) -> None:
     """Train as the tests say, on parts of the processor, and print the outcome as one line of JSON."""
-    from pipeline import fit, runtime
+    from pipeline.training import fit, runtime
 
     runtime.configure()
     import tensorflow as tf
@@ -119,7 +119,7 @@ def network(optimizer: Adam | Sgd, dropout: float = 0.0):
     import keras
     from keras import layers
 
-    from pipeline import fit, runtime
+    from pipeline.training import fit, runtime
 
     runtime.deterministic(7)
     convolution, pool = layers.Conv2D(4, 3, strides=4, activation="relu"), layers.MaxPool2D(3)
@@ -131,8 +131,8 @@ def network(optimizer: Adam | Sgd, dropout: float = 0.0):
 
 def trained(folder: Path, optimizer, batch: int, devices: tuple[str, ...], epochs=3, stop_after=None, dropout=0.0):
     """Return a network trained on 37 images (val: 13), its history and what was printed; None where it stopped."""
-    from pipeline import fit
-    from pipeline.checkpoint import Checkpoint
+    from pipeline.training import fit
+    from pipeline.training.checkpoint import Checkpoint
 
     def on_epoch(history):
         if len(history) == stop_after:
@@ -150,7 +150,7 @@ def dropout(folder: Path) -> tuple[bool, bool]:
     """Tell whether going on gives the same bits as never stopping, and whether two devices drop other units."""
     import tensorflow as tf
 
-    from pipeline import fit
+    from pipeline.training import fit
 
     settings = {"epochs": 2, "dropout": 0.3}
     whole, *_ = trained(folder / "whole", ADAM, 8, DEVICES, **settings)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import archive, web
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Data
 from pipeline.download import download
-from pipeline.errors import PipelineError
-from pipeline.schema import Data
+from pipeline.sources import archive, web
 from tests.archives import COUNTS, NAMES, images, table, tar_gz, write_folder, write_zip
 
 WAYS = ("data.archive in conf/data/fer2013.yaml", "FER2013_ARCHIVE=", "KAGGLE_USERNAME", "make demo")

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import faces
-from pipeline.schema import EMOTIONS
+from pipeline.core.schema import EMOTIONS
+from pipeline.sources import faces
 
 COUNTS = {emotion: [4, 2, 1] for emotion in EMOTIONS}
 

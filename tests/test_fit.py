@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from pipeline import fit, models, runtime
-from pipeline.arrays import Split
-from pipeline.checkpoint import Checkpoint
-from pipeline.errors import PipelineError
-from pipeline.schema import Adam, Augment, SeedCnn, Train
+from pipeline import models
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Adam, Augment, SeedCnn, Train
+from pipeline.data.arrays import Split
+from pipeline.training import fit, runtime
+from pipeline.training.checkpoint import Checkpoint
 
 AUGMENT = Augment(mirror=True, rotation=10.0, zoom=0.1, shift=0.1)
 

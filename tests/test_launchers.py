@@ -11,11 +11,15 @@ import psutil
 import pytest
 from omegaconf import OmegaConf
 
-from pipeline import files, launchers, paths, provenance
-from pipeline.errors import PipelineError
-from pipeline.schema import Tracking
+from pipeline.core import files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Tracking
+from pipeline.sweeps import launchers
+from pipeline.tracking import provenance
 from tests.conftest import Project, shrunk
 from tests.test_sweep import folder, runs
+
+pytestmark = pytest.mark.slow
 
 OPTIONS = sorted(path.stem for path in (paths.CONF / "hydra/launcher").glob("*.yaml"))
 SERVER = Tracking(uri="http://127.0.0.1:5000", experiment="test")

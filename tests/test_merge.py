@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import merge
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from tests import stores
 from tests.conftest import shrunk
 from tests.stores import dump, epochs, files, register, text, train

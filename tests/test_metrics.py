@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from pipeline import metrics
+from pipeline.evaluation import metrics
 
 CLASSES = ["angry", "happy", "sad", "surprise"]
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline import models, scoring
-from pipeline.errors import PipelineError
+from pipeline import models
+from pipeline.core.errors import PipelineError
+from pipeline.evaluation import scoring
 
 
 def test_the_seed_network_is_the_notebooks(config):

@@ -6,7 +6,12 @@ import matplotlib
 import numpy as np
 import pytest
 
-from pipeline import plots
+from pipeline.plots.canvas import DPI
+from pipeline.plots.dataset import balance, samples
+from pipeline.plots.inspection import CARD, inspection
+from pipeline.plots.learning import curves
+from pipeline.plots.scores import calibration, confusion, emotions
+from pipeline.sweeps.plots import search
 
 SEVEN = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 TWO = ["happy", "sad"]
@@ -56,25 +61,25 @@ TRIALS = [
     {"trial": 7, "state": "running", "val_accuracy": None},
 ]
 PICTURES = {
-    "samples": partial(plots.samples, faces={e: np.stack([face()] * 2) for e in SEVEN}, data="faces"),
-    "samples, one face": partial(plots.samples, faces={"sad": face()[None], "fear": face()[None]}, data="faces"),
-    "balance": partial(plots.balance, counts=counts(SEVEN), data="faces"),
-    "balance, two classes": partial(plots.balance, counts=counts(TWO), data="faces"),
-    "curves": partial(plots.curves, history=history(60), data="faces", marked=7),
-    "curves, one epoch": partial(plots.curves, history=history(1), data="faces", marked=None),
-    "search": partial(plots.search, trials=TRIALS, data="faces"),
-    "search, one trial": partial(plots.search, trials=TRIALS[:1], data="faces"),
-    "confusion": partial(plots.confusion, matrix=np.eye(7, dtype=int), classes=SEVEN, title="test"),
+    "samples": partial(samples, faces={e: np.stack([face()] * 2) for e in SEVEN}, data="faces"),
+    "samples, one face": partial(samples, faces={"sad": face()[None], "fear": face()[None]}, data="faces"),
+    "balance": partial(balance, counts=counts(SEVEN), data="faces"),
+    "balance, two classes": partial(balance, counts=counts(TWO), data="faces"),
+    "curves": partial(curves, history=history(60), data="faces", marked=7),
+    "curves, one epoch": partial(curves, history=history(1), data="faces", marked=None),
+    "search": partial(search, trials=TRIALS, data="faces"),
+    "search, one trial": partial(search, trials=TRIALS[:1], data="faces"),
+    "confusion": partial(confusion, matrix=np.eye(7, dtype=int), classes=SEVEN, title="test"),
     "confusion, none true": partial(
-        plots.confusion, matrix=np.array([[0, 0], [0, 0]]), classes=TWO, title="A title as long as a careful title is"
+        confusion, matrix=np.array([[0, 0], [0, 0]]), classes=TWO, title="A title as long as a careful title is"
     ),
-    "emotions, none predicted": partial(plots.emotions, per_class=scores(SEVEN), title="test"),
-    "emotions, two classes": partial(plots.emotions, per_class=scores(TWO), title="test"),
-    "calibration": partial(plots.calibration, bins=BINS, title="test"),
-    "calibration, one bin": partial(plots.calibration, bins=BINS[-1:], title="test"),
-    "inspection": partial(plots.inspection, faces=[inspected(SEVEN), inspected(SEVEN, wrong=True)], data="faces"),
-    "inspection, no mistakes": partial(plots.inspection, faces=[], data="faces", title="Mistakes"),
-    "inspection, one face": partial(plots.inspection, faces=[inspected(TWO)], data="faces"),
+    "emotions, none predicted": partial(emotions, per_class=scores(SEVEN), title="test"),
+    "emotions, two classes": partial(emotions, per_class=scores(TWO), title="test"),
+    "calibration": partial(calibration, bins=BINS, title="test"),
+    "calibration, one bin": partial(calibration, bins=BINS[-1:], title="test"),
+    "inspection": partial(inspection, faces=[inspected(SEVEN), inspected(SEVEN, wrong=True)], data="faces"),
+    "inspection, no mistakes": partial(inspection, faces=[], data="faces", title="Mistakes"),
+    "inspection, one face": partial(inspection, faces=[inspected(TWO)], data="faces"),
 }
 
 
@@ -110,8 +115,8 @@ def test_settings_of_the_user_neither_change_nor_matter(tmp_path):
 
 
 def test_thirty_faces_take_ten_rows_of_three(tmp_path):
-    plots.inspection(tmp_path / "one.png", [inspected(TWO)] * 3, "faces")
-    plots.inspection(tmp_path / "ten.png", [inspected(TWO, wrong=True)] * 30, "faces")
+    inspection(tmp_path / "one.png", [inspected(TWO)] * 3, "faces")
+    inspection(tmp_path / "ten.png", [inspected(TWO, wrong=True)] * 30, "faces")
     one, ten = size(tmp_path / "one.png"), size(tmp_path / "ten.png")
     assert one[0] == ten[0]
-    assert ten[1] - one[1] == pytest.approx(9 * plots.CARD[1] * plots.DPI, abs=2)
+    assert ten[1] - one[1] == pytest.approx(9 * CARD[1] * DPI, abs=2)

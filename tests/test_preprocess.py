@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import archive, arrays, audit, preprocess
-from pipeline.errors import PipelineError
-from pipeline.layouts import Face
-from pipeline.schema import EMOTIONS, Data
+from pipeline import preprocess
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import EMOTIONS, Data
+from pipeline.data import arrays, audit
+from pipeline.sources import archive
+from pipeline.sources.layouts import Face
 
 COUNTS = {"angry": [3, 1, 1], "happy": [4, 2, 3]}
 DATA = Data(name="planted", sources=["archive"], classes=["angry", "happy"], counts=COUNTS)
@@ -87,7 +89,7 @@ def test_other_counts_are_refused_and_earlier_arrays_stay(folder, change):
 
 def drawn(change) -> Iterator[Face]:
     """Yield 60 drawn faces, those of train changed by `change`."""
-    from pipeline.faces import render
+    from pipeline.sources.faces import render
 
     pixels = render(np.arange(60) % 7, np.random.default_rng(3))
     for i, image in enumerate(pixels):

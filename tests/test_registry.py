@@ -2,8 +2,10 @@
 
 import pytest
 
-from pipeline import paths, registry, tracking
-from pipeline.schema import EMOTIONS, Tracking
+from pipeline.core import paths
+from pipeline.core.schema import EMOTIONS, Tracking
+from pipeline.tracking import registry
+from pipeline.tracking.tracker import Tracker
 
 DATA = {"name": "fer2013", "digest": "a" * 64}
 
@@ -12,7 +14,7 @@ DATA = {"name": "fer2013", "digest": "a" * 64}
 def tracker(tmp_path_factory):
     before, paths.MLRUNS = paths.MLRUNS, tmp_path_factory.mktemp("store") / "mlruns"
     paths.MLRUNS.mkdir()
-    yield tracking.Tracker(Tracking(uri=None, experiment="test"))
+    yield Tracker(Tracking(uri=None, experiment="test"))
     paths.MLRUNS = before
 
 

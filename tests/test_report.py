@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import report
-from pipeline.page import _shown
+from pipeline.evaluation import report
+from pipeline.evaluation.page import _shown
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 FIGURES = ["samples", "balance", "curves", "confusion", "emotions", "calibration", "inspection", "mistakes"]

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import record, space
-from pipeline.errors import PipelineError
-from pipeline.study import Study
+from pipeline import record
+from pipeline.core.errors import PipelineError
+from pipeline.sweeps import space
+from pipeline.sweeps.study import Study
 from tests.conftest import Project, shrunk
 
 pytestmark = pytest.mark.slow

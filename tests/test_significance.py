@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline import significance
+from pipeline.comparison import significance
 
 
 def right(only_one: int, only_other: int, both: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def test_holm_multiplies_the_smallest_most_and_keeps_the_order():
 
 
 def test_the_interval_of_one_run_is_near_wilsons():
-    from pipeline.metrics import wilson
+    from pipeline.evaluation.metrics import wilson
 
     run = np.arange(1000) < 620
     assert significance.interval(run[None]) == pytest.approx(wilson(620, 1000), abs=0.003)

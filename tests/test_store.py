@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import paths, store, tracking
-from pipeline.errors import PipelineError
-from pipeline.schema import Tracking
+from pipeline.core import paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Tracking
+from pipeline.tracking import store
+from pipeline.tracking.tracker import Tracker
 from tests import stores
 from tests.conftest import Project
 from tests.stores import dump, files, register, text, train
@@ -113,7 +115,7 @@ def test_a_damaged_store_is_told(tmp_path, monkeypatch):
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
     monkeypatch.setattr(paths, "MLRUNS", tmp_path)
     with pytest.raises(PipelineError, match=r"mlflow\.db is damaged"):
-        tracking.Tracker(Tracking(uri=None, experiment="faces"))
+        Tracker(Tracking(uri=None, experiment="faces"))
 
 
 def test_a_copy_that_dvc_works_in_uses_the_checkouts_store(checkout, tmp_path):
@@ -122,8 +124,8 @@ def test_a_copy_that_dvc_works_in_uses_the_checkouts_store(checkout, tmp_path):
     root = Path(__file__).resolve().parents[1]
     shutil.copytree(root / "pipeline", tmp_path / "home/.dvc/tmp/exps/1/pipeline")
     code = (
-        "from pipeline import tracking; from pipeline.schema import Tracking;"
-        "t = tracking.Tracker(Tracking(uri=None, experiment='faces'));"
+        "from pipeline.tracking.tracker import Tracker; from pipeline.core.schema import Tracking;"
+        "t = Tracker(Tracking(uri=None, experiment='faces'));"
         f"print(t.client.list_artifacts('{run_id}', 'figures')[0].path)"
     )
     done = Project(tmp_path / "home/.dvc/tmp/exps/1").run(sys.executable, "-c", code, DVC_ROOT=str(tmp_path / "home"))

@@ -8,8 +8,10 @@ import signal
 import numpy as np
 import pytest
 
-from pipeline import files
+from pipeline.core import files
 from tests.conftest import Project, shrunk
+
+pytestmark = pytest.mark.slow
 
 
 def store(project: Project):
@@ -160,6 +162,15 @@ def test_a_folder_that_holds_another_sweep_is_refused(swept, tmp_path):
     assert done.returncode == 1
     assert "holds another sweep" in done.stderr
     assert job(project, 0) == before
+
+
+@pytest.mark.xdist_group("swept")
+def test_other_settings_of_a_prepared_data_set_are_refused(swept):
+    project, _, _ = swept
+    done = project.stage("train", "-m", "model=linear", "data.draw_seed=2013,1", check=False)
+    assert done.returncode == 1
+    assert "was made with another data.draw_seed: 2013, not 1" in done.stderr
+    assert len(list(project.path("multirun").iterdir())) == 1
 
 
 def test_only_train_sweeps(project):

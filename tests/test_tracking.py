@@ -8,18 +8,19 @@ import time
 
 import pytest
 
-from pipeline import paths, tracking
-from pipeline.errors import PipelineError
-from pipeline.schema import Tracking
+from pipeline.core import paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Tracking
+from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
 from tests.conftest import free_port
 
-ROW = {key: 0.5 for key in tracking.EPOCH_METRICS} | {"seconds": 1.0}
+ROW = {key: 0.5 for key in EPOCH_METRICS} | {"seconds": 1.0}
 
 
 @pytest.fixture
 def tracker(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "MLRUNS", tmp_path)
-    return tracking.Tracker(Tracking(uri=None, experiment="test"))
+    return Tracker(Tracking(uri=None, experiment="test"))
 
 
 def rows(n: int) -> list[dict[str, float]]:
@@ -52,7 +53,7 @@ def test_a_run_whose_process_died_is_closed_by_the_next(tracker):
     run_id, alive = (tracker.create(name, {}, {}) for name in ("dead", "alive"))
     tracker.client.set_tag(run_id, "pipeline.host_and_pid", f"{socket.gethostname()} {dead.pid}")
     tracker.client.set_tag(alive, "pipeline.host_and_pid", f"{socket.gethostname()} {os.getpid()}")
-    again = tracking.Tracker(Tracking(uri=None, experiment="test"))
+    again = Tracker(Tracking(uri=None, experiment="test"))
     assert again.client.get_run(run_id).info.status == "KILLED"
     assert again.client.get_run(alive).info.status == "RUNNING"
 
@@ -61,16 +62,17 @@ def test_a_server_that_is_down_is_told_within_seconds_and_without_the_password()
     host = f"127.0.0.1:{free_port()}"
     started = time.monotonic()
     with pytest.raises(PipelineError, match=f"no tracking store at http://.*{host}") as error:
-        tracking.Tracker(Tracking(uri=f"http://user:secret@{host}", experiment="test"))
+        Tracker(Tracking(uri=f"http://user:secret@{host}", experiment="test"))
     assert "secret" not in str(error.value)
     assert time.monotonic() - started < 30
 
 
 def test_processes_that_start_together_share_one_new_store(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from pipeline import paths, tracking;"
-        "from pipeline.schema import Tracking;"
-        "paths.MLRUNS = Path(sys.argv[1]); t = tracking.Tracker(Tracking(uri=None, experiment='x'));"
+        "import sys; from pathlib import Path; from pipeline.core import paths;"
+        "from pipeline.tracking.tracker import Tracker;"
+        "from pipeline.core.schema import Tracking;"
+        "paths.MLRUNS = Path(sys.argv[1]); t = Tracker(Tracking(uri=None, experiment='x'));"
         "print(t.client.get_run(t.create('r', {}, {})).info.experiment_id)"
     )
     started = [

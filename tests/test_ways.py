@@ -40,7 +40,9 @@ def test_what_was_chosen_was_used(by_repro):
 
 
 def test_composed_in_python(by_repro, project):
-    code = "import json, sys; from pipeline.config import compose; print(compose(sys.argv[1:])[0].model_dump_json())"
+    code = (
+        "import json, sys; from pipeline.core.config import compose; print(compose(sys.argv[1:])[0].model_dump_json())"
+    )
     composed = json.loads(project.run("python", "-c", code, *OVERRIDES).stdout)
     assert {key: composed[key] for key in by_repro if key != "data"} == {
         k: v for k, v in by_repro.items() if k != "data"

@@ -6,7 +6,7 @@ In the copy, their rows first take the ids that they have or will have here; the
 import sqlite3
 from typing import NamedTuple
 
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
 from pipeline.merging import versions
 
 _RUNS = ("runs", "tags", "params", "metrics", "latest_metrics", "datasets", "inputs", "input_tags")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from pipeline import store
-from pipeline.errors import PipelineError
+from pipeline.core.errors import PipelineError
+from pipeline.tracking import store
 
 
 @contextmanager

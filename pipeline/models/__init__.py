@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pipeline.schema import Linear, SeedCnn
+from pipeline.core.schema import Linear, SeedCnn
 
 if TYPE_CHECKING:
     import keras

@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from pipeline.schema import IMAGE_SIZE
+from pipeline.core.schema import IMAGE_SIZE
 
 
 def build(classes: int) -> keras.Sequential:

@@ -1,0 +1,49 @@
+"""Every path of the project, once."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The workspace: the checkout, or the copy of it in which DVC runs an experiment."""
+
+HOME = Path(os.environ.get("DVC_ROOT", ROOT)).resolve()
+"""The checkout that outlives such copies: DVC names it to the stages it runs elsewhere."""
+
+CONF = ROOT / "conf"
+PARAMS = ROOT / "params.yaml"
+README = ROOT / "README.md"
+
+MLRUNS = HOME / "mlruns"
+CHECKPOINTS = HOME / "outputs" / "checkpoints"
+TRAIN_LOCK = ROOT / "outputs" / "train.lock"
+
+
+def raw(data: str) -> Path:
+    """Return the folder that holds the downloaded archive of data set `data`."""
+    return ROOT / "data" / "raw" / data
+
+
+def arrays(data: str) -> Path:
+    """Return the folder that holds the decoded arrays of data set `data`."""
+    return ROOT / "data" / "arrays" / data
+
+
+class Outputs:
+    """What train and evaluate write, below `root`: the workspace, or the folder of one job of a sweep."""
+
+    def __init__(self, root: Path = ROOT):
+        """Name the files; nothing is made."""
+        self.root = root
+        self.model = root / "models" / "model.h5"
+        self.results = root / "results"
+        self.run = self.results / "run.json"
+        self.history = self.results / "history.csv"
+        self.audit = self.results / "audit.json"
+        self.metrics = self.results / "metrics.json"
+        self.speed = self.results / "speed.json"
+        self.predictions = self.results / "predictions.npz"
+        self.report = self.results / "report.html"
+
+    def figure(self, name: str) -> Path:
+        """Return the path of the picture `name`."""
+        return self.results / f"{name}.png"

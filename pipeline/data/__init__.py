@@ -1,0 +1,1 @@
+"""The decoded data set: its arrays, and what an audit of them finds."""

@@ -1,0 +1,93 @@
+"""The decoded data set on disk: what preprocess writes, and train and evaluate read as memory maps.
+
+A folder holds, for each split, `<split>.npy` ((n, 48, 48) uint8 pixels) and `<split>_labels.npy` ((n,) uint8
+indices into EMOTIONS); `test_clean.npy` ((n,) bool, the test images that stand in no training image, pixel
+for pixel); and `data.json` (name, digest, and the settings that they were made with).
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import EMOTIONS, SPLITS, Data
+
+
+class Split(NamedTuple):
+    """The images of one split: pixels (m, 48, 48) uint8 on disk, `rows` (n,) of it, labels (n,) into classes."""
+
+    pixels: np.ndarray
+    rows: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.rows)
+
+    def images(self, which: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return the chosen images in memory, (n, 48, 48) uint8."""
+        return np.asarray(self.pixels[self.rows[which]])
+
+
+def load(folder: Path, split: str, classes: list[str]) -> Split:
+    """Return the images of `split` whose emotion is one of `classes`; labels are indices into `classes`.
+
+    Raises PipelineError where the folder does not hold a whole data set.
+    """
+    try:
+        pixels = np.load(folder / f"{split}.npy", mmap_mode="r")
+        labels = np.load(folder / f"{split}_labels.npy")
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{folder} holds no readable arrays: {error}; `dvc repro preprocess` makes them") from error
+    place = np.full(len(EMOTIONS), -1)
+    place[[EMOTIONS.index(c) for c in classes]] = np.arange(len(classes))
+    chosen = place[labels]
+    rows = np.flatnonzero(chosen >= 0)
+    return Split(pixels, rows, chosen[rows])
+
+
+def clean_test(folder: Path, split: Split) -> np.ndarray:
+    """Return (n,) bool: the images of the test split that stand in no training image."""
+    return np.load(folder / "test_clean.npy")[split.rows]
+
+
+def identity(folder: Path) -> dict[str, str]:
+    """Return the name and the digest of the data set in `folder`."""
+    described = _described(folder)
+    return {key: described[key] for key in ("name", "digest")}
+
+
+def settings(data: Data) -> dict[str, Any]:
+    """Return what of a configuration decides which images the arrays hold."""
+    return data.model_dump(include={"counts", "draw_seed"})
+
+
+def check(folder: Path, data: Data) -> None:
+    """Raise PipelineError where the arrays in `folder` were made with other settings than those of `data`."""
+    have, want = _described(folder).get("settings", {}), settings(data)
+    if other := [key for key in want if have.get(key) != want[key]]:
+        raise PipelineError(
+            f"{folder} was made with another data.{other[0]}: {have.get(other[0])}, not {want[other[0]]}; "
+            f"edit conf/data/{data.name}.yaml, and `dvc repro preprocess` makes it anew"
+        )
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / "data.json").read_text())
+    except (OSError, ValueError) as error:
+        raise PipelineError(f"{folder} holds no data set: {error}; `dvc repro preprocess` makes it") from error
+
+
+def digest(folder: Path) -> str:
+    """Return the SHA-256, in hex, of every label and pixel in `folder`."""
+    whole = hashlib.sha256()
+    for split in SPLITS:
+        for name in (f"{split}_labels.npy", f"{split}.npy"):
+            with open(folder / name, "rb") as file:
+                while block := file.read(1 << 20):
+                    whole.update(block)
+    return whole.hexdigest()

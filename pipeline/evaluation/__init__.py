@@ -1,0 +1,1 @@
+"""What a model is judged by: scores, predictions, and the report."""

@@ -1,0 +1,51 @@
+"""A trained network at work: loading it, predicting, and timing that."""
+
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from pipeline.core.errors import PipelineError
+from pipeline.data.arrays import Split
+from pipeline.training import batches
+
+BATCH = 256
+"""Images scored together."""
+
+
+def load(path: Path) -> keras.Model:
+    """Return the network in the .h5 file `path`; code that a file carries is refused."""
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise PipelineError(f"{path} holds no network that can be read: {reason}") from error
+
+
+def predict(model: keras.Model, split: Split) -> np.ndarray:
+    """Return (n, k) probabilities for all images of `split`, in order."""
+    return model.predict(batches.scoring(split, model.output_shape[-1], BATCH), verbose=0)
+
+
+def speed(model: keras.Model, split: Split, runs: int) -> dict[str, float]:
+    """Return the latency of one image in milliseconds (median and 99th percentile of `runs`), and images/s in batches.
+
+    Both are measured from uint8 pixels to probabilities, compiled, on images of `split`.
+    """
+    call = tf.function(lambda pixels: model(batches.to_unit(pixels), training=False))
+    one, many = split.images(slice(0, 1)), split.images(slice(0, BATCH))
+    single = [_seconds(call, one) for _ in range(runs + 10)][10:]  # the first ones compile and warm up
+    batch = [_seconds(call, many) for _ in range(12)][2:]
+    return {
+        "latency_ms_median": 1000 * float(np.median(single)),
+        "latency_ms_p99": 1000 * float(np.percentile(single, 99)),
+        "images_per_second": len(many) / float(np.median(batch)),
+    }
+
+
+def _seconds(call: tf.types.experimental.GenericFunction, pixels: np.ndarray) -> float:
+    started = time.perf_counter()
+    call(tf.constant(pixels)).numpy()
+    return time.perf_counter() - started

@@ -1,0 +1,159 @@
+"""The files that hold FER-2013 (zip, tar.gz, CSV), read without trust and without extraction to disk."""
+
+import gzip
+import io
+import re
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import SPLITS
+from pipeline.sources.layouts import TABLE, Face, decode, parse_name, parse_table
+
+ACCEPTED = "accepted: Kaggle's zip of train/ and test/, or fer2013.csv, plain, in a .zip or in a .tar.gz"
+MAX_IMAGE = 64 * 1024
+MAX_TABLE = 600 * 2**20
+"""Bytes in fer2013.csv, of which the challenge's has 301 million."""
+MAX_MEMBERS = 200_000
+MAX_EXTRA = 2**20
+"""Bytes a tar may hold between its table and either end, and in each of its other members."""
+
+_FOLDERS = re.compile(r"(?:([^/]+)/)??((?:train|test)/.+)", re.DOTALL)
+_EXTRA = re.compile(r"(?:.*/)?(?:\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|README[^/]*)|__MACOSX/.*")
+
+
+def read_csv(path: Path) -> Iterator[Face]:
+    """Yield the faces of a plain fer2013.csv."""
+    with path.open("rb") as file:
+        yield from parse_table(_Bounded(file, MAX_TABLE).buffered())
+
+
+def read_zip(path: Path) -> Iterator[Face]:
+    """Yield the faces of a zip: of its images below train/ and test/, or else of its fer2013.csv."""
+    with zipfile.ZipFile(path) as archive:
+        members = _members(archive)
+        images = [(match, m) for name, m in members.items() if (match := _FOLDERS.fullmatch(name))]
+        if images:
+            yield from _read_images(archive, images)
+            return
+        tables = [member for name, member in members.items() if _is_table(name)]
+        if len(tables) != 1:
+            raise PipelineError(f"holds no image in train/ or test/, and {len(tables)} {TABLE}; {ACCEPTED}")
+        with archive.open(tables[0]) as file:
+            yield from parse_table(_Bounded(file, MAX_TABLE).buffered())
+
+
+def read_tar(path: Path) -> Iterator[Face]:
+    """Yield the faces of the one fer2013.csv in a tar.gz."""
+    names: set[str] = set()
+    tables = 0
+    with gzip.open(path) as unpacked:
+        stream = _Bounded(unpacked, MAX_EXTRA)
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for member in archive:
+                if member.name == "." and member.isdir():
+                    continue
+                _check(_safe(member.name.removeprefix("./")), names)
+                if member.issparse() or member.type not in (
+                    tarfile.REGTYPE,
+                    tarfile.AREGTYPE,
+                    tarfile.DIRTYPE,
+                ):
+                    raise PipelineError(f"{member.name!r} is a link or a device; accepted: plain files")
+                if _is_table(member.name) and not member.isdir():
+                    tables += 1
+                    stream.left = MAX_TABLE
+                    yield from parse_table(io.BufferedReader(archive.extractfile(member)))
+                stream.left = MAX_EXTRA
+        while stream.read(MAX_IMAGE):  # as far as the checksum at the end
+            pass
+    if tables != 1:
+        raise PipelineError(f"holds {tables} {TABLE}; {ACCEPTED}")
+
+
+def _is_table(name: str) -> bool:
+    return name.rpartition("/")[2] == TABLE
+
+
+def _safe(name: str) -> str:
+    """Return the member name `name`; refuses one that would leave the folder it is extracted to."""
+    parts = name.removesuffix("/").split("/")
+    if "\\" in name or "\0" in name or ":" in parts[0] or not {"", ".", ".."}.isdisjoint(parts):
+        raise PipelineError(f"unsafe member name {name[:200]!r}; accepted: relative names with / and without ..")
+    return name
+
+
+def _check(name: str, names: set[str]) -> None:
+    """Add the member `name` to the `names` seen before."""
+    if name in names:
+        raise PipelineError(f"holds {name!r} twice; accepted: every member once")
+    if len(names) >= MAX_MEMBERS:
+        raise PipelineError(f"holds more than {MAX_MEMBERS:,} members, the most that is accepted")
+    names.add(name)
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    """Return the files of a zip by name, without harmless extras; refuses what only an attack needs."""
+    members: dict[str, zipfile.ZipInfo] = {}
+    names: set[str] = set()
+    for member in archive.infolist():
+        name = _safe(member.orig_filename)
+        _check(name, names)
+        if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise PipelineError(f"{name!r} is a link or a device; accepted: plain files")
+        if member.flag_bits & 0x1:
+            raise PipelineError(f"{name!r} is encrypted; accepted: a zip without a password")
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise PipelineError(f"{name!r} has compression {member.compress_type}; accepted: none or deflate")
+        if not member.is_dir() and not _EXTRA.fullmatch(name):
+            members[name] = member
+    return members
+
+
+def _read_images(archive: zipfile.ZipFile, images: list[tuple[re.Match, zipfile.ZipInfo]]) -> Iterator[Face]:
+    """Yield the faces of `images`, each given by the match of its name with _FOLDERS."""
+    if len(tops := sorted({match[1] or "" for match, _ in images})) > 1:
+        raise PipelineError(f"train/ and test/ stand below {tops[:3]}; accepted: below one folder, or none")
+    faces: dict[tuple[int, int, str], zipfile.ZipInfo] = {}
+    for match, member in images:
+        split, emotion, number = parse_name(match[2])
+        key = SPLITS.index(split), number, emotion
+        if key in faces:
+            raise PipelineError(
+                f"{faces[key].filename!r} and {member.filename!r} are both {split} {emotion} {number}; "
+                "accepted: every number once in its folder"
+            )
+        faces[key] = member
+    for (split, number, emotion), member in sorted(faces.items(), key=lambda item: item[0]):
+        with archive.open(member) as file:
+            encoded = file.read(MAX_IMAGE + 1)
+        if len(encoded) > MAX_IMAGE:
+            raise PipelineError(f"{member.filename!r} is too large; accepted: images of {MAX_IMAGE:,} bytes")
+        yield Face(SPLITS[split], emotion, number, decode(member.filename, encoded))
+
+
+class _Bounded(io.RawIOBase):
+    """Reads `file`, and raises PipelineError after `left` bytes: the size in a header is not trusted."""
+
+    def __init__(self, file: BinaryIO, left: int):
+        self.file = file
+        self.left = left
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        chunk = self.file.read(len(buffer))
+        self.left -= len(chunk)
+        if self.left < 0:
+            raise PipelineError("unpacks to more bytes than FER-2013 has: a decompression bomb, or other data")
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def buffered(self) -> BinaryIO:
+        """Return these reads with a buffer, for reading lines."""
+        return io.BufferedReader(self, MAX_IMAGE)

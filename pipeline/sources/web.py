@@ -1,0 +1,115 @@
+"""Downloads over http and https: resumed after a lost connection, bounded, silent about secrets in addresses."""
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import urlsplit
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.progress import progress
+
+if TYPE_CHECKING:
+    import requests
+
+MAX_BYTES = 2 * 10**9
+ATTEMPTS = 4
+SECONDS_BETWEEN_ATTEMPTS = 1
+"""Before the second attempt; doubled before each later one."""
+TIMEOUT = 10, 60
+"""Seconds to connect, and of silence."""
+CHUNK = 2**18
+
+
+class _LostError(Exception):
+    """The connection failed or ended early: worth another attempt."""
+
+
+def shown(address: str) -> str:
+    """Return `address` without user, password, query and fragment, any of which may be a secret.
+
+    Raises PipelineError where it is not http or https.
+    """
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise PipelineError("the address of the archive is malformed; accepted: http or https") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise PipelineError(f"the address starts with {parts.scheme}://; accepted: http, https, or a path")
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+
+
+def fetch(address: str, target: Path) -> None:
+    """Write what `address` serves into the file `target`.
+
+    A lost connection is taken up again where it broke, if the server can. Raises PipelineError where it stays
+    lost, and where the server answers with an error or with more than MAX_BYTES; it names shown(address).
+    """
+    import requests
+
+    name, wait = shown(address), SECONDS_BETWEEN_ATTEMPTS
+    with requests.Session() as session, target.open("wb") as file:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return _receive(session, address, file)
+            except PipelineError as error:
+                raise PipelineError(f"{name} {error}") from None
+            except _LostError as error:
+                if attempt == ATTEMPTS:
+                    raise PipelineError(f"{name} {error} ({ATTEMPTS} attempts)") from None
+                print(f"{name} {error}; trying again in {wait} s", flush=True)
+            time.sleep(wait)
+            wait *= 2
+
+
+def _receive(session: "requests.Session", address: str, file: BinaryIO) -> None:
+    """Add to `file` what it lacks. No message repeats those of requests, which show the whole address."""
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    headers = {"Accept-Encoding": "identity"}
+    if start := file.seek(0, os.SEEK_END):
+        headers["Range"] = f"bytes={start}-"
+    try:
+        with session.get(address, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            _store(response, file, start)
+    except (requests.exceptions.SSLError, requests.exceptions.ProxyError) as error:
+        raise PipelineError(f"cannot be reached securely or by the proxy ({type(error).__name__})") from None
+    except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
+        raise _LostError(f"cannot be reached, or fell silent ({type(error).__name__})") from None
+    except requests.RequestException as error:
+        raise PipelineError(f"cannot be read ({type(error).__name__})") from None
+
+
+def _store(response: "requests.Response", file: BinaryIO, start: int) -> None:
+    """Write the body of `response` to `file`, which holds the first `start` bytes already."""
+    status, length = response.status_code, response.headers.get("Content-Length", "")
+    resumed = status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    if status >= 500 or status == 429:
+        raise _LostError(f"answers {status} {response.reason}")
+    if status not in (200, 206, 416):
+        raise PipelineError(f"answers {status} {response.reason}")
+    if not resumed:
+        start = 0
+        file.seek(0)
+        file.truncate()
+        if status != 200:
+            raise _LostError("cannot resume")
+    total = start + int(length) if length.isdigit() else None
+    done = start
+    _refuse_over_limit(total or 0)
+    with progress("downloading", total, "B") as advance:
+        advance(start)
+        for chunk in response.raw.stream(CHUNK, decode_content=False):
+            _refuse_over_limit(done + len(chunk))
+            file.write(chunk)
+            done += len(chunk)
+            advance(len(chunk))
+    if total is not None and done != total:
+        raise _LostError(f"ended after {done:,} of {total:,} bytes")
+
+
+def _refuse_over_limit(size: int) -> None:
+    if size > MAX_BYTES:
+        raise PipelineError(f"serves more than {MAX_BYTES:,} bytes, the most that is accepted")

@@ -1,0 +1,1 @@
+"""Many trainings: jobs, launchers, rankings, and searches with Optuna."""

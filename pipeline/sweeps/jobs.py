@@ -1,0 +1,137 @@
+"""One training of many, in a sweep or a search: trained, scored on val, and its result kept so that it runs once."""
+
+import contextlib
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.locks import waiting
+from pipeline.core.schema import Config, Data
+from pipeline.core.stage import Job
+from pipeline.sweeps import launchers
+from pipeline.tracking.tracker import Stopped, Tracker
+from pipeline.train import train
+
+RESULT = "job.json"
+
+
+def prepare(data: Data, audits: Path) -> None:
+    """Download and preprocess `data` unless its arrays are there, once however many ask; the audit goes to `audits`.
+
+    Raises PipelineError where the arrays are those of other settings: jobs share them by the data set's name.
+    """
+    from pipeline.data import arrays
+
+    folder = paths.arrays(data.name)
+    with waiting(paths.HOME / "outputs" / f"prepare-{data.name}.lock"):
+        try:
+            arrays.identity(folder)
+        except PipelineError:
+            from pipeline import download, preprocess
+
+            download.download(data, paths.raw(data.name))
+            preprocess.preprocess(data, paths.Outputs(audits / data.name))
+        arrays.check(folder, data)
+
+
+def parent_run(tracker: Tracker, file: Path, name: str, tags: dict[str, str], **kept: Any) -> str:
+    """Return the MLflow run above all jobs: that which `file` names, or a new one, kept in `file` beside `kept`."""
+    if file.exists() and tracker.exists(run_id := json.loads(file.read_text())["mlflow_run_id"]):
+        return run_id
+    run_id = tracker.create(name, {}, tags)
+    files.write_json(file, {"mlflow_run_id": run_id, **kept})
+    return run_id
+
+
+def run_job(
+    cfg: Config,
+    job: Job,
+    swept: list[str],
+    place: str,
+    on_epoch: Callable[[list[dict[str, float]]], None] | None = None,
+) -> dict[str, Any]:
+    """Train and score the job, unless that is done, and return its result: nothing that it raises goes further.
+
+    `swept` are the overrides by which it differs from the others, `place` is printed before them. The result's
+    status is that of the MLflow run: FINISHED with the scores, FAILED with `error`, or, where `on_epoch` raised
+    Stopped, KILLED with `stopped`.
+    """
+    title = f"{place} {job.label}"
+    # Where the whole was killed and started again, a process of the first start may still be at work here.
+    with waiting(job.out.root / "job.lock"):
+        result = read_result(job.out.root)
+        if _is_finished(result, cfg):
+            print(f"{title}: finished already")
+            return result
+        print(title)
+        started = time.perf_counter()
+        result = {"label": job.label, "swept": swept}
+        try:
+            with launchers.labelled(place) if job.threads else contextlib.nullcontext():
+                run = train(cfg, job, on_epoch)
+            result |= {"status": "FINISHED", **score(cfg, job.out, run)}
+            print(f"{title}: val accuracy {result['val']['accuracy']:.2%}")
+        except Stopped as reason:
+            result |= {"status": "KILLED", "stopped": str(reason)}
+            print(f"{title}: stopped {reason}")
+        except Exception as error:
+            if not isinstance(error, PipelineError):
+                traceback.print_exc()
+            result |= {"status": "FAILED", "error": f"{type(error).__name__}: {error}"}
+            print(f"{title}: failed: {error}", file=sys.stderr)
+        files.write_json(job.out.root / RESULT, {**result, "seconds": time.perf_counter() - started})
+        if result["status"] == "FINISHED":
+            from pipeline.training.checkpoint import Checkpoint
+
+            Checkpoint(paths.CHECKPOINTS / run["checkpoint"]).discard()
+    return result
+
+
+def score(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> dict[str, Any]:
+    """Score a trained job on val, never on test; add that to its MLflow run, and return what the table needs."""
+    from pipeline import evaluate
+    from pipeline.data import arrays
+    from pipeline.evaluation import metrics, predictions, scoring
+    from pipeline.plots.learning import curves
+
+    classes = cfg.data.classes
+    val = arrays.load(paths.arrays(cfg.data.name), "val", classes)
+    predicted = predictions.Predicted(scoring.predict(scoring.load(out.model), val), val.labels)
+    predictions.save(out.predictions, {"val": predicted})
+    scores = metrics.score(*predicted, classes)
+    curves(out.figure("curves"), files.read_csv(out.history), cfg.data.name, run["epoch"])
+    tracker, run_id = Tracker(cfg.tracking), run["mlflow_run_id"]
+    with tracker.active(run_id):
+        tracker.log_metrics(run_id, evaluate.headline({"val": scores}), step=0)
+        tracker.log_files(run_id, [out.predictions])
+        tracker.log_files(run_id, [out.figure("curves")], "figures")
+        tracker.describe(run_id, "val accuracy {accuracy:.2%}".format(**scores), "figures/curves.png")
+    return {
+        "mlflow_run_id": run_id,
+        "data": run["data"],
+        "epoch": run["epoch"],
+        "epochs": cfg.train.epochs,
+        "minutes": run["seconds"] / 60,
+        "val": scores,
+    }
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """Return what the job in `folder` left; one that left nothing did not end."""
+    try:
+        return json.loads((folder / RESULT).read_text())
+    except (OSError, ValueError):
+        return {"status": "KILLED", "label": f"job {folder.name}", "error": "its process ended before it did"}
+
+
+def _is_finished(result: dict[str, Any], cfg: Config) -> bool:
+    """Tell whether the job of `result` is done, on the data as they are now."""
+    from pipeline.data import arrays
+
+    return result["status"] == "FINISHED" and result["data"] == arrays.identity(paths.arrays(cfg.data.name))

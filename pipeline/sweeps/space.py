@@ -1,0 +1,177 @@
+"""A search's file in conf/search/: what it varies, how often, and when it gives a trial up."""
+
+import math
+from typing import TYPE_CHECKING, Annotated, Any
+
+from omegaconf import OmegaConf
+from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
+
+from pipeline.core import config, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.nested import flatten
+from pipeline.core.schema import Config, Count, PositiveInt, Section
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+SEARCHES = paths.CONF / "search"
+SEARCHED = ("augment", "model", "optimizer", "train")
+"""The groups and sections that may be varied: on other data, or by another seed, an accuracy says something else."""
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("accepted: a number")
+    return value
+
+
+def _word(value: Any) -> Any:
+    if not isinstance(value, str | int | float | None):
+        raise ValueError("accepted: a word, a number, true, false or null")
+    return value
+
+
+class Range(Section):
+    """Numbers from `low` to `high`, evenly in their logarithm with `log`; whole ones where both ends are."""
+
+    low: Annotated[Any, AfterValidator(_number)]
+    high: Annotated[Any, AfterValidator(_number)]
+    log: bool
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Range":
+        if self.low >= self.high:
+            raise ValueError(f"has low {self.low} and high {self.high}; accepted: low below high")
+        if self.log and self.low <= 0:
+            raise ValueError(f"has low {self.low} and log; accepted: low above 0, or log: false")
+        return self
+
+    def ends(self) -> list[str]:
+        """Return the values between which all others are, as on the command line."""
+        return [str(self.low), str(self.high)]
+
+    def draw(self, trial: "Trial", key: str) -> str:
+        """Have the study's sampler choose a value, and return it as on the command line."""
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return str(trial.suggest_int(key, self.low, self.high, log=self.log))
+        value = trial.suggest_float(key, self.low, self.high, log=self.log)
+        # Five digits say enough, and can be read and typed.
+        return str(min(max(float(f"{value:.5g}"), self.low), self.high))
+
+
+class Values(Section):
+    """A list of values, or of a group's options."""
+
+    values: Annotated[list[Annotated[Any, AfterValidator(_word)]], Field(min_length=1)]
+
+    def ends(self) -> list[str]:
+        """Return all values, as on the command line."""
+        return [_text(value) for value in self.values]
+
+    def draw(self, trial: "Trial", key: str) -> str:
+        """Have the study's sampler choose a value, and return it as on the command line."""
+        return _text(trial.suggest_categorical(key, self.values))
+
+
+def _kind(dimension: Any) -> str:
+    listed = isinstance(dimension, Values) or (isinstance(dimension, dict) and "values" in dimension)
+    return "Values" if listed else "Range"
+
+
+Dimension = Annotated[Annotated[Range, Tag("Range")] | Annotated[Values, Tag("Values")], Discriminator(_kind)]
+
+
+class Stopping(Section):
+    """Optuna's MedianPruner: stops a trial whose best val accuracy so far is below the median at its epoch."""
+
+    startup_trials: PositiveInt
+    warmup_epochs: PositiveInt
+
+
+class Search(Section):
+    """A search; conf/search/ says what each key is."""
+
+    overrides: list[str]
+    space: Annotated[dict[str, Dimension], Field(min_length=1)]
+    trials: PositiveInt
+    random_trials: PositiveInt
+    stopping: Stopping | None
+    seed: Count
+
+    def draw(self, trial: "Trial") -> list[str]:
+        """Return the overrides by which `trial` differs from the others."""
+        return [f"{key}={dimension.draw(trial, key)}" for key, dimension in self.space.items()]
+
+
+def names() -> list[str]:
+    """Return the searches there are."""
+    return sorted(path.stem for path in SEARCHES.glob("*.yaml"))
+
+
+def load(name: str, trials: str | None, overrides: list[str]) -> Search:
+    """Return the search of conf/search/`name`.yaml, with what the command line says of it.
+
+    Raises PipelineError where there is no such search, or where a key is unknown or not what it may be.
+    """
+    if name not in names():
+        raise PipelineError(f"unknown search '{name}'; choose from {', '.join(names())}, the files of conf/search/")
+    content = OmegaConf.to_container(OmegaConf.load(SEARCHES / f"{name}.yaml"))
+    try:
+        search = Search.model_validate(content)
+    except ValidationError as error:
+        problems = "\n".join(_problem(e) for e in error.errors()[:5])
+        raise PipelineError(f"conf/search/{name}.yaml: {problems}") from error
+    if trials is not None and not (trials.isdecimal() and int(trials)):
+        raise PipelineError(f"trials is '{trials}'; accepted: a whole number from 1 up")
+    more = {"trials": int(trials)} if trials else {}
+    return search.model_copy(update={**more, "overrides": [*search.overrides, *overrides]})
+
+
+def corners(name: str, search: Search) -> list[Config]:
+    """Return the configurations in which one key of the space is at one of its ends, and the others at their first.
+
+    Raises PipelineError where the space has a key that is unknown, or set by an override too.
+    """
+    ends = {key: dimension.ends() for key, dimension in search.space.items()}
+    first = {key: values[0] for key, values in ends.items()}
+    _check_keys(name, search, first)
+    points = [first, *({**first, key: value} for key, values in ends.items() for value in values[1:])]
+    return [_compose(search, point) for point in points]
+
+
+def _check_keys(name: str, search: Search, first: dict[str, str]) -> None:
+    for override in search.overrides:
+        if (key := override.partition("=")[0]) in first:
+            raise PipelineError(f"{override}: conf/search/{name}.yaml varies {key}; take the one or the other out")
+    options = [group for group in config.GROUPS if group in SEARCHED]
+    groups = {key: value for key, value in first.items() if key in options}
+    keys = flatten(_compose(search, groups).model_dump(include=set(SEARCHED)))
+    accepted = [*options, *(key for key in keys if not key.endswith(".name"))]
+    if unknown := [key for key in first if key not in accepted]:
+        raise PipelineError(
+            f"conf/search/{name}.yaml: unknown key '{unknown[0]}' in space; accepted: {', '.join(accepted)}"
+        )
+
+
+def _compose(search: Search, point: dict[str, str]) -> Config:
+    return config.compose([*search.overrides, *(f"{key}={value}" for key, value in point.items())])[0]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _problem(error: Any) -> str:
+    """Return one line for one of pydantic's errors: the key, the value, and what would be accepted."""
+    kinds = {"Range": Range, "Values": Values, "stopping": Stopping}
+    # The kind of a dimension stands in the path, though not in the file.
+    key = ".".join(str(part) for part in error["loc"] if part not in ("Range", "Values")) or "the file"
+    if error["type"] == "extra_forbidden":
+        section = next((kinds[part] for part in error["loc"] if part in kinds), Search)
+        return f"unknown key '{key}'; accepted: {', '.join(section.model_fields)}"
+    if error["type"] == "missing":
+        return f"key '{key}' is missing"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "accepted:")
+    return f"{key} {message}" if message.startswith("has ") else f"{key} is {error['input']!r}; {message}"

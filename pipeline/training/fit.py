@@ -1,0 +1,145 @@
+"""Trains a network: the loop over epochs, its record, and its resumption."""
+
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Adam, Augment, Sgd, Train
+from pipeline.data.arrays import Split
+from pipeline.training import batches, distribute
+from pipeline.training.checkpoint import Checkpoint, State
+
+SCORING_BATCH = 256
+"""Images in a batch where nothing is learned: large enough that more does not help."""
+
+
+def compile_(model: keras.Model, optimizer: Adam | Sgd) -> None:
+    """Give `model` its optimizer and loss: categorical cross-entropy, accuracy beside it."""
+    settings = optimizer.model_dump(exclude={"name"})
+    if optimizer.name == "sgd":
+        built = keras.optimizers.SGD(**settings, nesterov=True)
+    else:
+        built = keras.optimizers.Adam(**settings)
+    _compile(model, built, "categorical_crossentropy")
+
+
+def _compile(model: keras.Model, optimizer: keras.Optimizer, loss: str | keras.Loss) -> None:
+    # Not XLA: where it was tried on a CPU, the step was slower.
+    model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+    optimizer.build(model.trainable_variables)
+
+
+def mirror(model: keras.Model, devices: tuple[str, ...]) -> keras.Model:
+    """Return a compiled copy of the compiled `model` that trains on all of `devices`; for fewer than two `model`."""
+    if (strategy := distribute.strategy(devices)) is None:
+        return model
+    with strategy.scope():
+        copy = keras.models.clone_model(model)
+        copy.set_weights(model.get_weights())
+        _compile(copy, type(model.optimizer).from_config(model.optimizer.get_config()), distribute.Loss())
+    print(f"{strategy.num_replicas_in_sync} devices share each batch")
+    return copy
+
+
+def fit(
+    model: keras.Model,
+    train: Split,
+    val: Split,
+    augment: Augment,
+    settings: Train,
+    seed: int,
+    checkpoint: Checkpoint,
+    on_epoch: Callable[[list[dict[str, float]]], None],
+    devices: tuple[str, ...] = (),
+) -> State:
+    """Train the compiled `model`, on several `devices` where they are named; leave it with the kept epoch's weights.
+
+    Goes on from `checkpoint` and keeps it up to date; `on_epoch` gets the history after each epoch. A row of
+    the history holds epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate, seconds (with
+    validation), images_per_second (without) and time (seconds since 1970).
+    Raises PipelineError where the loss is no longer a finite number.
+    """
+    classes = model.output_shape[-1]
+    trained = mirror(model, devices)
+    state = checkpoint.restore(trained) or State([], trained.get_weights())
+    done = len(state.history)
+    if done:
+        print(f"goes on after epoch {done} of {settings.epochs}")
+    scored = SCORING_BATCH if trained is model else distribute.even(len(val), SCORING_BATCH)
+    recorder = _Recorder(state, seed, len(train), checkpoint, on_epoch)
+    if done < settings.epochs:
+        epochs = range(done + 1, settings.epochs + 1)
+        trained.fit(
+            batches.training(train, classes, augment, settings.batch_size, seed, epochs),
+            steps_per_epoch=math.ceil(len(train) / settings.batch_size),
+            validation_data=batches.scoring(val, classes, scored),
+            initial_epoch=done,
+            epochs=settings.epochs,
+            callbacks=[recorder],
+            shuffle=False,  # the batches come in the order of their epoch already
+            verbose=1 if sys.stdout.isatty() else 0,
+        )
+    model.set_weights(recorder.state.best if settings.keep == "best" else trained.get_weights())
+    return recorder.state
+
+
+def seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Make the dropout of an epoch depend on `seed` and its number alone, like the order of the images.
+
+    Each of several devices drops other units.
+    """
+    states = model.distribute_strategy.experimental_local_results
+    for place, layer in enumerate(model.layers):
+        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:  # Keras gives one of 0 no seed
+            for device, state in enumerate(states(layer.seed_generator.state.value)):
+                state.assign([(seed + place + 1000 * device) % 2**32, epoch << 16])
+
+
+def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
+    """Return the number of the epoch whose weights are kept: the first of highest val accuracy, or the last."""
+    if keep == "last":
+        return len(history)
+    return max(history, key=lambda row: (row["val_accuracy"], -row["epoch"]))["epoch"]
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Keeps the history and the best weights, and saves a checkpoint after each epoch."""
+
+    def __init__(self, state: State, seed: int, images: int, checkpoint: Checkpoint, on_epoch: Callable):
+        super().__init__()
+        self.state, self.seed, self.images = state, seed, images
+        self.checkpoint, self.on_epoch = checkpoint, on_epoch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        seed_dropout(self.model, self.seed, epoch)
+        self.started = time.perf_counter()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self.trained = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if not all(math.isfinite(value) for value in logs.values()):
+            raise PipelineError(
+                f"the loss is {logs['loss']} in epoch {epoch + 1}: training diverged; "
+                "try a lower optimizer.learning_rate"
+            )
+        row = {"epoch": epoch + 1, **{k: float(logs[k]) for k in ("loss", "accuracy", "val_loss", "val_accuracy")}}
+        row["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+        row["seconds"] = time.perf_counter() - self.started
+        row["images_per_second"] = self.images / (self.trained - self.started)
+        row["time"] = time.time()
+        history = [*self.state.history, row]
+        best = self.model.get_weights() if kept_epoch(history, "best") == row["epoch"] else self.state.best
+        self.state = State(history, best)
+        self.checkpoint.save(self.model, self.state)
+        self.on_epoch(history)
+        if not sys.stdout.isatty():
+            print(
+                "epoch {epoch:2}: loss {loss:.4f}, accuracy {accuracy:.2%}, val loss {val_loss:.4f}, "
+                "val accuracy {val_accuracy:.2%}, {seconds:.1f} s".format(**row)
+            )
