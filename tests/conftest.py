@@ -135,7 +135,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def config() -> Callable[..., "object"]:
     """Return the function that composes this checkout's configuration with overrides."""
-    from pipeline.config import compose
+    from pipeline.core.config import compose
 
     return lambda *overrides: compose(list(overrides))[0]
 

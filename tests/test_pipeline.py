@@ -10,6 +10,8 @@ import pytest
 
 from tests.conftest import Project, shrunk, with_dvc
 
+pytestmark = pytest.mark.slow
+
 STAGES = ("download", "preprocess", "train", "evaluate")
 
 
@@ -29,7 +31,7 @@ def ran(printed: str) -> list[str]:
 
 
 def weights(project: Project) -> list[np.ndarray]:
-    from pipeline import scoring
+    from pipeline.evaluation import scoring
 
     return scoring.load(project.path("models/model.h5")).get_weights()
 
@@ -87,8 +89,10 @@ class TestFinished:
     def test_mlflows_own_model_predicts_the_same(self, finished):
         import mlflow
 
-        from pipeline import arrays, batches, scoring
-        from pipeline.schema import EMOTIONS
+        from pipeline.core.schema import EMOTIONS
+        from pipeline.data import arrays
+        from pipeline.evaluation import scoring
+        from pipeline.training import batches
 
         (run,) = runs(finished)
         mlflow.set_tracking_uri(f"sqlite:///{finished.path('mlruns/mlflow.db')}")
