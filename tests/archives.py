@@ -12,9 +12,6 @@ from PIL import Image
 
 from pipeline.sources.layouts import CODES
 
-REAL = Path(__file__).parents[2] / "shared/fer2013/fer2013.zip"
-"""The whole data set, on machines that have it."""
-
 COUNTS = {"angry": [2, 1, 1], "happy": [1, 1, 1]}
 NAMES = (
     "train/angry/Training_12.jpg",

@@ -143,3 +143,8 @@ def config() -> Callable[..., "object"]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Start the slow tests first: the last to end would otherwise run alone, beside idle workers."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes and long texts after their argument: gzip's bytes hold the time, and each worker would have others."""
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 80) else None

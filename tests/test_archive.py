@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 from pipeline.core.errors import PipelineError
 from pipeline.sources import archive, containers
 from tests.archives import (
     COUNTS,
     NAMES,
-    REAL,
     image,
     images,
     pixels,
@@ -374,12 +372,6 @@ def test_verify_accepts_the_counts_and_tells_where_they_differ(tmp_path):
 def test_verify_calls_a_broken_archive_by_its_label(tmp_path):
     with pytest.raises(PipelineError, match=r"^https://example\.org/x: this is a web page"):
         archive.verify(file(tmp_path, b"<html>"), COUNTS, "https://example.org/x")
-
-
-@pytest.mark.skipif(not REAL.exists(), reason="the real archive is not on this machine")
-def test_verify_accepts_the_real_archive():
-    data = yaml.safe_load((Path(__file__).parents[1] / "conf/data/fer2013.yaml").read_text())
-    archive.verify(REAL, data["counts"], "fer2013.zip")
 
 
 # pack

@@ -145,7 +145,7 @@ class TestSweep:
 
 
 def test_a_killed_worker_ends_the_sweep_with_one_error_and_the_same_command_goes_on(project):
-    project.edit("params.yaml", "epochs: 1", "epochs: 100")
+    project.edit("params.yaml", "epochs: 1", "epochs: 50")
     arguments = ("hydra/launcher=parallel", "hydra.launcher.n_jobs=2", "model=linear", "seed=1,2")
     errors = project.path("stderr")
     command = "exec python -m pipeline.train -m " + " ".join(arguments)

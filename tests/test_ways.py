@@ -92,8 +92,7 @@ def names(project: Project) -> list[str]:
 
 def test_hydra_multirun(by_repro, project):
     before = {n for n in project.files() if n.startswith(("models/", "results/"))}
-    project.stage("train", "-m", *OVERRIDES, "seed=42,43")
-    one, other = (recorded(p.read_text()) for p in sorted(project.path("multirun").glob("*/*/results/run.json")))
-    assert one == by_repro
-    assert other == {**by_repro, "seed": 43}
+    project.stage("train", "-m", *OVERRIDES, "seed=43")
+    (one,) = (recorded(p.read_text()) for p in project.path("multirun").glob("*/*/results/run.json"))
+    assert one == {**by_repro, "seed": 43}
     assert {n for n in project.files() if n.startswith(("models/", "results/"))} == before
