@@ -18,7 +18,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
 from pipeline.core.stage import Job, command
 from pipeline.sweeps import ranking, space
-from pipeline.sweeps.jobs import parent_run, prepare, read_result, run_job
+from pipeline.sweeps.jobs import label, parent_run, prepare, read_result, run_job
 from pipeline.sweeps.study import Study
 from pipeline.tracking import provenance, registry
 from pipeline.tracking.tracker import Stopped, Tracker, without_password
@@ -97,7 +97,7 @@ def _train(trial: "Trial", settings: space.Search, folder: Path, parent: str) ->
     swept = trial.user_attrs["overrides"]
     cfg, choices = config.compose([*settings.overrides, *swept])
     out = paths.Outputs(folder / hashlib.sha256(" ".join(swept).encode()).hexdigest()[:12])
-    job = Job(out, "search", choices, label=", ".join(swept), sweep=folder.name, parent=parent)
+    job = Job(out, "search", choices, label=label(swept), sweep=folder.name, parent=parent)
     reported = 0
 
     def report(history: list[dict[str, float]]) -> None:

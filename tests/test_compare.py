@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline import compare
+from pipeline.comparison import runs
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from tests.conftest import shrunk
@@ -43,6 +44,20 @@ def compared(store, monkeypatch, capsys):
 
 def content(page: Path) -> dict:
     return json.loads(page.with_name("comparison.json").read_text())
+
+
+def test_an_option_stands_for_the_parameters_that_it_decides():
+    def run(augment: str, mirror: str, rate: str) -> runs.Run:
+        parameters = {"augment.mirror": mirror, "optimizer.learning_rate": rate, "optimizer.name": "adam", "seed": "1"}
+        tags = {"choice.augment": augment, "choice.optimizer": "adam", "choice.tracking": rate}
+        return runs.Run("", "", parameters, tags, [], {})
+
+    chosen = [[run("none", "False", "0.1")], [run("affine", "True", "0.1")], [run("affine", "True", "0.2")]]
+    rates = ["optimizer.learning_rate=0.1", "optimizer.learning_rate=0.1", "optimizer.learning_rate=0.2"]
+    names = ["augment=none", "augment=affine", "augment=affine"]
+    assert runs.labels(chosen) == [f"{name}, {rate}" for name, rate in zip(names, rates, strict=True)]
+    edited = [[run("affine", "True", "0.1")], [run("affine", "False", "0.1")]]
+    assert runs.labels(edited) == ["augment.mirror=True", "augment.mirror=False"]
 
 
 @pytest.mark.xdist_group("compare")

@@ -76,8 +76,8 @@ class TestSwept:
         (parent,) = (run for run in runs(project) if "mlflow.parentRunId" not in run.data.tags)
         children = [run for run in runs(project) if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
         assert len(children) == 4
-        assert parent.info.run_name == "sweep of optimizer.learning_rate x seed, 4 jobs"
-        assert {run.info.run_name for run in children} >= {"optimizer.learning_rate=0.001, seed=1"}
+        assert parent.info.run_name == "sweep of learning_rate x seed, 4 jobs"
+        assert {run.info.run_name for run in children} >= {"learning_rate=0.001, seed=1"}
         assert {run.data.tags["sweep"] for run in (parent, *children)} == {folder(project).name}
         assert "| configuration" in parent.data.tags["mlflow.note.content"]
         assert {"sweep.csv", "sweep.md"} <= {a.path for a in store(project).list_artifacts(parent.info.run_id)}

@@ -77,7 +77,7 @@ def against_the_best(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row, alone in zip(others, single, strict=True):
         low, high = significance.difference(best["right"], row["right"], len(others))
         p = next(corrected) if alone else None
-        real = p < 0.05 if alone else low > 0
+        real = low > 0 and (p is None or p < 0.05)
         difference = {"better": best["label"], "worse": row["label"], "points": best["accuracy"] - row["accuracy"]}
         differences.append({**difference, "low": low, "high": high, "p": p, "real": real})
         differences[-1]["verdict"] = _verdict(differences[-1])

@@ -1,5 +1,6 @@
 """The pictures of a comparison: curves laid over each other, and accuracies with their intervals."""
 
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,9 @@ def _lines(axes: np.ndarray, label: str, runs: list[list[dict[str, float]]], col
 
 def accuracies(path: Path, rows: list[dict], title: str) -> None:
     """Draw accuracy and its 95% interval for each of `rows` (label, accuracy, low, high, each_run), best on top."""
-    with canvas(path, 10, 1.4 + 0.42 * len(rows), title) as drawn:
+    labels = [textwrap.fill(row["label"], 60) for row in rows]
+    lines = max(label.count("\n") for label in labels)
+    with canvas(path, 10, 1.4 + (0.42 + 0.18 * lines) * len(rows), title) as drawn:
         axes = drawn.add_subplot(xlabel="images classified right: mean, 95% interval, and each run (small)")
         for place, row in enumerate(rows):
             low, mean, high = (100 * row[key] for key in ("low", "accuracy", "high"))
@@ -58,7 +61,7 @@ def accuracies(path: Path, rows: list[dict], title: str) -> None:
                 axes.plot(runs, [place] * len(runs), "o", color="black", ms=3, zorder=3)
             axes.plot([mean], [place], "D", color=COLOURS[0], ms=7)
             axes.annotate(f"{mean:.2f}%", (high, place), (8, 0), textcoords="offset points", va="center")
-        axes.set_yticks(range(len(rows)), [row["label"] for row in rows])
+        axes.set_yticks(range(len(rows)), labels)
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.margins(x=0.1)
         axes.xaxis.set_major_formatter("{x:g}%")

@@ -129,12 +129,24 @@ def same_but_seed(runs: list[Run]) -> list[list[Run]]:
 
 
 def labels(groups: list[list[Run]]) -> list[str]:
-    """Return a name for each group: the parameters in which the groups differ, or else the commit or the run's name."""
+    """Return a name for each group: the parameters in which the groups differ, or else the commit or the run's name.
+
+    Where the option that was chosen says it all, it stands for its parameters: augment=none.
+    """
     facts = [_facts(group[0]) for group in groups]
     keys = [key for key in dict.fromkeys(k for f in facts for k in f) if len({f.get(key) for f in facts}) > 1]
+    keys = [key for key in keys if not _follows(key, key.partition(".")[0], facts)]
     return [", ".join(f"{k}={f[k]}" for k in keys if k in f) or g[0].name for f, g in zip(facts, groups, strict=True)]
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    commit = {"commit": run.tags.get("mlflow.source.git.commit", "unknown")[:7]}
-    return {key: value for key, value in run.parameters.items() if key != "seed"} | commit
+    settings = {key: value for key, value in run.parameters.items() if key != "seed"}
+    groups = {key.partition(".")[0] for key in settings if "." in key}
+    chosen = {group: run.tags[f"choice.{group}"] for group in sorted(groups) if f"choice.{group}" in run.tags}
+    return chosen | settings | {"commit": run.tags.get("mlflow.source.git.commit", "unknown")[:7]}
+
+
+def _follows(key: str, group: str, facts: list[dict[str, Any]]) -> bool:
+    """Tell whether the option that was chosen of `group` decides the value of `key`, in all of `facts`."""
+    pairs = {(f.get(group), f.get(key)) for f in facts}
+    return key != group and all(group in f for f in facts) and len(pairs) == len({option for option, _ in pairs})

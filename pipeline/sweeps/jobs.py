@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import sys
 import time
 import traceback
@@ -38,6 +39,11 @@ def prepare(data: Data, audits: Path) -> None:
             download.download(data, paths.raw(data.name))
             preprocess.preprocess(data, paths.Outputs(audits / data.name))
         arrays.check(folder, data)
+
+
+def label(swept: list[str]) -> str:
+    """Return what a run is called: what it differs in, without groups, for MLflow's columns are narrow."""
+    return ", ".join(re.sub(r"^[^=]*\.", "", override) for override in swept)
 
 
 def parent_run(tracker: Tracker, file: Path, name: str, tags: dict[str, str], **kept: Any) -> str:

@@ -26,7 +26,7 @@ from pipeline.core.locks import only_one
 from pipeline.core.schema import Config
 from pipeline.core.stage import Job
 from pipeline.sweeps import launchers, ranking
-from pipeline.sweeps.jobs import parent_run, prepare, read_result, run_job
+from pipeline.sweeps.jobs import label, parent_run, prepare, read_result, run_job
 from pipeline.sweeps.space import SEARCHES
 from pipeline.tracking import provenance, registry
 from pipeline.training import runtime
@@ -150,7 +150,7 @@ def _parent(tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str
     from pipeline.tracking.tracker import without_password
 
     command = without_password(shlex.join(["python", "-m", "pipeline.train", "-m", *arguments]))
-    keys = [part.partition("=")[0] for part in jobs[0].swept]
+    keys = [label([part]).partition("=")[0] for part in jobs[0].swept]
     tags = {"source": "sweep", "sweep": folder.name, "command": command, "data": jobs[0].cfg.data.name}
     name = f"sweep of {' x '.join(keys) or 'one configuration'}, {len(jobs)} jobs"
     return parent_run(tracker, folder / PARENT, name, tags, key=key, jobs=[job.swept for job in jobs])
@@ -169,7 +169,7 @@ def job(composed: DictConfig) -> None:
             paths.Outputs(Path(hydra_config.runtime.output_dir)),
             "sweep",
             config.chosen(hydra_config),
-            label=", ".join(parent["jobs"][number]),
+            label=label(parent["jobs"][number]),
             sweep=folder.name,
             parent=parent["mlflow_run_id"],
             threads=launchers.threads(hydra_config.launcher, len(parent["jobs"])),

@@ -41,6 +41,7 @@ class Tracker:
         for name, value in _BOUNDS.items():
             os.environ.setdefault(name, value)
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         import mlflow
 
         self.uri = tracking.uri or store.uri(paths.MLRUNS / store.DATABASE)
