@@ -8,6 +8,7 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable
+from pathlib import Path
 
 from benchmarks import commands, settings, sweeps, throughput
 from pipeline.tracking import provenance
@@ -25,16 +26,22 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[*MEASUREMENTS, []], help="which ones; all of them by default")
     parser.add_argument("--json", metavar="FILE", help="also write the table, hardware and versions to FILE")
     arguments = parser.parse_args()
-    rows = []
+    measured = {}
     for name in arguments.names or MEASUREMENTS:
+        measured[name] = []
         for row in MEASUREMENTS[name]():
-            rows.append(row)
+            measured[name].append(row)
             print(line(row), flush=True)
     if arguments.json:
-        with open(arguments.json, "w") as file:
-            record = {"hardware": provenance.hardware(), "versions": provenance.versions(), "rows": rows}
-            json.dump(record, file, indent=2)
-            file.write("\n")
+        write(Path(arguments.json), measured)
+
+
+def write(path: Path, measured: dict[str, list[dict]]) -> None:
+    """Write the table; measurements that stand there already, of the same machine and versions, stay."""
+    made_on = {"hardware": provenance.hardware(), "versions": provenance.versions()}
+    before = json.loads(path.read_text()) if path.exists() else {}
+    kept = before["measurements"] if before.items() >= made_on.items() else {}
+    path.write_text(json.dumps({**made_on, "measurements": kept | measured}, indent=2) + "\n")
 
 
 def line(row: dict) -> str:

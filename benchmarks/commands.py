@@ -58,7 +58,8 @@ def _preprocess(raw: Path) -> float:
 
 def _seconds(command: list[str]) -> float:
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", *command], cwd=paths.ROOT, check=True, stdout=subprocess.DEVNULL)
+    command = [str(Path(sys.executable).with_name(command[0])), *command[1:]]
+    subprocess.run(command, cwd=paths.ROOT, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - started
 
 
