@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 from pipeline import demo
@@ -20,12 +21,18 @@ LAUNCHERS = {
     "one process": [],
     "two at a time": ["hydra/launcher=parallel", "hydra.launcher.n_jobs=2"],
 }
+IN_THE_EXTRA = {
+    "Ray on this machine": ("hydra_plugins.hydra_ray_launcher", ["hydra/launcher=ray"]),
+    "submitit on this machine, all at once": ("submitit", ["hydra/launcher=submitit_local"]),
+}
+"""What Ray and submitit add on one machine, where `make cluster` has installed them; a cluster adds its network."""
 
 
 def measure() -> Iterator[dict]:
     """Yield the time of a sweep of eight jobs under each launcher, a job's overhead, and what parallel writers lose."""
     baseline = None
-    for name, launcher in LAUNCHERS.items():
+    installed = {name: launcher for name, (module, launcher) in IN_THE_EXTRA.items() if find_spec(module)}
+    for name, launcher in (LAUNCHERS | installed).items():
         wall, jobs = _sweep(launcher)
         training = sum(60 * job["minutes"] for job in jobs)
         baseline = baseline or training
