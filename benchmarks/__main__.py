@@ -37,11 +37,11 @@ def main() -> None:
 
 
 def write(path: Path, measured: dict[str, list[dict]]) -> None:
-    """Write the table; measurements that stand there already, of the same machine and versions, stay."""
+    """Write the tables, each with its hardware and versions; of measurements that were not made now, those there stay."""
     made_on = {"hardware": provenance.hardware(), "versions": provenance.versions()}
     before = json.loads(path.read_text()) if path.exists() else {}
-    kept = before["measurements"] if before.items() >= made_on.items() else {}
-    path.write_text(json.dumps({**made_on, "measurements": kept | measured}, indent=2) + "\n")
+    tables = before | {name: {**made_on, "rows": rows} for name, rows in measured.items()}
+    path.write_text(json.dumps(tables, indent=2) + "\n")
 
 
 def line(row: dict) -> str:
