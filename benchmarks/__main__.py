@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def write(path: Path, measured: dict[str, list[dict]]) -> None:
-    """Write the tables, each with its hardware and versions; of measurements that were not made now, those there stay."""
+    """Write the tables, each with its hardware and versions; those of other measurements that stand there stay."""
     made_on = {"hardware": provenance.hardware(), "versions": provenance.versions()}
     before = json.loads(path.read_text()) if path.exists() else {}
     tables = before | {name: {**made_on, "rows": rows} for name, rows in measured.items()}

@@ -23,11 +23,11 @@ from pipeline import models
 from pipeline.data import arrays
 from pipeline.training import batches, fit
 from pipeline.core.config import compose
-cfg, _ = compose(["augment=affine", "model=seed_cnn", "optimizer=adam"])
+cfg, _ = compose(["augment=affine", "model=seed_cnn", "optimizer=adam", "schedule=constant", "train.batch_size=32"])
 split = arrays.load(data.folder(), "train", cfg.data.classes)
-model = models.build(cfg.model, 7)
-fit.compile_(model, cfg.optimizer)
-source = batches.training(split, 7, cfg.augment, 32, 1, range(1, 100))
+recipe = fit.Recipe(cfg.augment, cfg.optimizer, cfg.schedule, cfg.train, 1)
+model = fit.trainable(models.build(cfg.model, 7), recipe, len(split))
+source = batches.training(split, 7, cfg.augment, cfg.train, 1, range(1, 100))
 if without == "autotuning off":
     options = tf.data.Options()
     options.autotune.enabled = True

@@ -17,7 +17,7 @@ STEPS = 120
 """Of a round. An epoch has 898: what starting one costs is paid more often here, not less."""
 ROUNDS = 3
 PROCESSES = 3
-OVERRIDES = ["augment=affine", "model=seed_cnn", "optimizer=adam", "train.batch_size=32"]
+OVERRIDES = ["augment=affine", "model=seed_cnn", "optimizer=adam", "schedule=constant", "train.batch_size=32"]
 
 
 def measure() -> Iterator[dict]:
@@ -64,7 +64,7 @@ def _ours() -> list[list[float]]:
     cfg, _ = compose(OVERRIDES)
     split = arrays.load(data.folder(), "train", cfg.data.classes)
     model = _model(cfg)
-    ours = batches.training(split, 7, cfg.augment, 32, 1, range(1, 1000))
+    ours = batches.training(split, 7, cfg.augment, cfg.train, 1, range(1, 1000))
     options = tf.data.Options()
     options.autotune.enabled = False
     constant = tf.data.Dataset.from_tensors(next(iter(ours))).repeat().with_options(options)
@@ -104,9 +104,8 @@ def _model(cfg: object) -> object:
     from pipeline import models
     from pipeline.training import fit
 
-    model = models.build(cfg.model, 7)
-    fit.compile_(model, cfg.optimizer)
-    return model
+    recipe = fit.Recipe(cfg.augment, cfg.optimizer, cfg.schedule, cfg.train, 1)
+    return fit.trainable(models.build(cfg.model, 7), recipe, 1)
 
 
 def _images_per_second(model: object, source: object) -> float:

@@ -49,6 +49,7 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
         "augment": cfg.augment.model_dump(),
         "model": cfg.model.model_dump(),
         "optimizer": cfg.optimizer.model_dump(),
+        "schedule": cfg.schedule.model_dump(),
         "seed": cfg.seed,
         "train": cfg.train.model_dump(),
     }
@@ -65,7 +66,7 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
             train_split, val = (arrays.load(folder, split, cfg.data.classes) for split in ("train", "val"))
             runtime.deterministic(cfg.seed)
             model = models.build(cfg.model, len(cfg.data.classes))
-            fit.compile_(model, cfg.optimizer)
+            recipe = fit.Recipe(cfg.augment, cfg.optimizer, cfg.schedule, cfg.train, cfg.seed)
             splits = (len(train_split), cfg.train.batch_size), (len(val), distribute.even(len(val), fit.SCORING_BATCH))
             devices = distribute.chosen(distribute.gpus(), *splits)
 
@@ -78,7 +79,7 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
                         state.discard()  # nobody goes on with this training
                         raise
 
-            kept = fit.fit(model, train_split, val, cfg.augment, cfg.train, cfg.seed, state, record, devices)
+            kept = fit.fit(model, train_split, val, recipe, state, record, devices)
             run = {
                 "mlflow_run_id": run_id,
                 "mlflow_experiment": tracker.experiment,

@@ -11,7 +11,7 @@ NONE = {"mirror": False, "rotation": 0.0, "zoom": 0.0, "shift": 0.0}
 
 def changed(images: np.ndarray, seed: int = 0, **settings) -> np.ndarray:
     transforms = augment.draw(np.random.default_rng(seed), len(images), Augment(**{**NONE, **settings}))
-    return np.asarray(augment.apply(images, transforms))
+    return np.asarray(augment.resample(images, transforms))
 
 
 @pytest.fixture
@@ -60,3 +60,18 @@ def test_zoom_scales_each_axis_by_itself():
     assert across.min() >= 0.8
     assert across.max() <= 1.2
     assert abs(np.corrcoef(across, down)[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("settings", [{"mirror": True}, {"shift": 0.1}, {"mirror": True, "shift": 0.25}])
+def test_moving_whole_pixels_gives_what_resampling_gives(images, settings):
+    transforms = augment.draw(np.random.default_rng(0), len(images), Augment(**{**NONE, **settings}))
+    moved = augment.move(images[..., 0], transforms)
+    np.testing.assert_allclose(moved, np.asarray(augment.resample(images, transforms))[..., 0], atol=1e-5)
+    assert not np.array_equal(moved, images[..., 0])
+
+
+def test_whole_pixels_are_shifted_in_all_directions_alike():
+    transforms = augment.draw(np.random.default_rng(0), 5000, Augment(**{**NONE, "shift": 0.05}))
+    found, counts = np.unique(transforms[:, [2, 5]], axis=0, return_counts=True)
+    assert sorted(map(tuple, found)) == [(x, y) for x in range(-2, 3) for y in range(-2, 3)]
+    assert counts.min() > 140

@@ -51,10 +51,10 @@ def test_params_yaml_comes_with_the_recipe_of_the_notebook(config):
         ("train.keep=first", "train.keep is 'first'", "'best' or 'last'"),
         ("augment.zoom=1.5", "augment.zoom is 1.5", "less than 1"),
         ("model.filters=0", "model.filters is 0", "greater than or equal to 1"),
-        ("model.name=resnet", "resnet", "'seed_cnn', 'linear'"),
+        ("model.name=lenet", "lenet", "'seed_cnn', 'linear'"),
         ("seed=-1", "seed is -1", "greater than or equal to 0"),
         ("tracking.uri=somewhere", "tracking.uri", "https?"),
-        ("+train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, keep"),
+        ("+train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, label_smoothing, keep"),
         ("+optimizer.momentum=0.5", "unknown key 'optimizer.momentum'", "name, learning_rate, beta_1, beta_2"),
         ("+choices.modle=linear", "unknown key 'choices.modle'", "model"),
         ("+x=1", "unknown key 'x'", "data, augment, model"),
@@ -75,7 +75,7 @@ def test_an_error_names_the_key_the_value_and_what_is_accepted(config, override,
     [
         ("train.epochs=0", ["train.epochs is 0"]),
         ("train.epoch=3", ["train.epoch"]),
-        ("model=resnet", ["model/resnet", "linear", "seed_cnn"]),
+        ("model=lenet", ["model/lenet", "linear", "seed_cnn"]),
         ("experiment=none2", ["experiment/none2", "demo"]),
     ],
 )
@@ -93,8 +93,8 @@ def test_a_bad_argument_ends_a_stage_before_any_work(project, argument, words):
 @pytest.mark.parametrize(
     ("pattern", "replacement", "words"),
     [
-        (r"model: seed_cnn", "model: resnet", ["model/resnet", "linear"]),
-        (r"  model: seed_cnn.*\n", "", ["choices.model is missing", "linear, seed_cnn"]),
+        (r"model: seed_cnn", "model: lenet", ["model/lenet", "linear"]),
+        (r"  model: seed_cnn.*\n", "", ["choices.model is missing", "linear, mini_xception"]),
         (r"epochs: 1", "epochs: [1", ["params.yaml"]),
         (r"^seed: 42", "sed: 42", ["'seed' is missing", "unknown key 'sed'"]),
     ],
@@ -110,7 +110,7 @@ def test_a_mistake_in_params_is_told_with_its_place(project, pattern, replacemen
 def test_a_recipe_is_recorded_with_the_comments_kept(project):
     project.stage("record", "model=linear", "train.epochs=5", "optimizer.learning_rate=0.01")
     text = project.path("params.yaml").read_text()
-    assert re.search(r"model: linear +# seed_cnn, linear", text)
+    assert re.search(r"model: linear +# seed_cnn, patch_cnn", text)
     assert "epochs: 5" in text
     assert project.stage("record", "model=linear").stdout.strip().endswith("nothing to change")
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from pipeline.core import paths
-from pipeline.core.schema import Adam, Augment, Sgd, Train
+from pipeline.core.schema import Adam, Augment, Constant, Optimizer, Sgd, Train
 from pipeline.data.arrays import Split
 
 pytestmark = pytest.mark.slow
 
 ADAM = Adam(name="adam", learning_rate=0.01, beta_1=0.9, beta_2=0.999)
-SGD = Sgd(name="sgd", learning_rate=0.05, momentum=0.9)
+SGD = Sgd(name="sgd", learning_rate=0.05, momentum=0.9, weight_decay=0.0)
 DEVICES = ("CPU:0", "CPU:1")
 CASES = {
     "the last batch is smaller": (ADAM, 8),
@@ -96,15 +96,14 @@ class TestSeveralDevices:
 
 def main(folder: Path) -> None:
     """Train as the tests say, on parts of the processor, and print the outcome as one line of JSON."""
-    from pipeline.training import fit, runtime
+    from pipeline.training import distribute, runtime
 
     runtime.configure()
     import tensorflow as tf
 
     (processor,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * len(DEVICES))
-    model = network(ADAM)
-    found = {"one device": [fit.mirror(model, devices) is model for devices in ((), DEVICES[:1])]}
+    found = {"one device": [distribute.strategy(devices) is None for devices in ((), DEVICES[:1])]}
     for case, (optimizer, batch) in CASES.items():
         one = trained(folder / f"{batch} on one", optimizer, batch, ())
         found[case] = outcome(one, one), outcome(trained(folder / f"{batch}", optimizer, batch, DEVICES), one)
@@ -114,19 +113,25 @@ def main(folder: Path) -> None:
     print(json.dumps(found))
 
 
-def network(optimizer: Adam | Sgd, dropout: float = 0.0):
-    """Return a compiled, small network."""
+def recipe(optimizer: Optimizer, batch: int, epochs: int):
+    from pipeline.training import fit
+
+    augment = Augment(mirror=True, rotation=10.0, zoom=0.1, shift=0.1)
+    settings = Train(epochs=epochs, batch_size=batch, keep="last", label_smoothing=0.0)
+    return fit.Recipe(augment, optimizer, Constant(name="constant"), settings, 7)
+
+
+def network(dropout: float = 0.0):
+    """Return a small network."""
     import keras
     from keras import layers
 
-    from pipeline.training import fit, runtime
+    from pipeline.training import runtime
 
     runtime.deterministic(7)
     convolution, pool = layers.Conv2D(4, 3, strides=4, activation="relu"), layers.MaxPool2D(3)
     head = layers.Flatten(), layers.Dropout(dropout), layers.Dense(2, activation="softmax")
-    model = keras.Sequential([keras.Input((48, 48, 1)), convolution, pool, *head])
-    fit.compile_(model, optimizer)
-    return model
+    return keras.Sequential([keras.Input((48, 48, 1)), convolution, pool, *head])
 
 
 def trained(folder: Path, optimizer, batch: int, devices: tuple[str, ...], epochs=3, stop_after=None, dropout=0.0):
@@ -138,11 +143,9 @@ def trained(folder: Path, optimizer, batch: int, devices: tuple[str, ...], epoch
         if len(history) == stop_after:
             raise KeyboardInterrupt
 
-    model, checkpoint = network(optimizer, dropout), Checkpoint(folder)
-    augment = Augment(mirror=True, rotation=10.0, zoom=0.1, shift=0.1)
-    settings = Train(epochs=epochs, batch_size=batch, keep="last")
+    model, checkpoint = network(dropout), Checkpoint(folder)
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(KeyboardInterrupt):
-        state = fit.fit(model, split(37), split(13), augment, settings, 7, checkpoint, on_epoch, devices)
+        state = fit.fit(model, split(37), split(13), recipe(optimizer, batch, epochs), checkpoint, on_epoch, devices)
         return model, state.history, printed.getvalue()
 
 
@@ -156,7 +159,7 @@ def dropout(folder: Path) -> tuple[bool, bool]:
     whole, *_ = trained(folder / "whole", ADAM, 8, DEVICES, **settings)
     trained(folder / "halved", ADAM, 8, DEVICES, **settings, stop_after=1)
     halved, *_ = trained(folder / "halved", ADAM, 8, DEVICES, **settings)
-    copies = fit.mirror(network(ADAM, dropout=0.5), DEVICES)
+    copies = fit.trainable(network(dropout=0.5), recipe(ADAM, 8, 2), 37, DEVICES)
     fit.seed_dropout(copies, 7, 0)
 
     @tf.function

@@ -8,12 +8,14 @@ import pytest
 
 from pipeline import models
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import Adam, Augment, SeedCnn, Train
+from pipeline.core.schema import Adam, AdamW, Augment, Constant, Cosine, Optimizer, Schedule, SeedCnn, Train
 from pipeline.data.arrays import Split
 from pipeline.training import fit, runtime
 from pipeline.training.checkpoint import Checkpoint
 
 AUGMENT = Augment(mirror=True, rotation=10.0, zoom=0.1, shift=0.1)
+ADAM = Adam(name="adam", learning_rate=0.01, beta_1=0.9, beta_2=0.999)
+CONSTANT = Constant(name="constant")
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +31,20 @@ def splits() -> tuple[Split, Split]:
     return split(40), split(12)
 
 
-def train(splits, checkpoint, epochs=3, keep="last", learning_rate=0.01, stop_after=None, seen=None):
+def train(
+    splits,
+    checkpoint,
+    epochs=3,
+    keep="last",
+    learning_rate=0.01,
+    stop_after=None,
+    seen=None,
+    optimizer: Optimizer = ADAM,
+    schedule: Schedule = CONSTANT,
+):
     """Train a small network of the seed's shape; return it and the state."""
     runtime.deterministic(7)
     model = models.build(SeedCnn(name="seed_cnn", filters=4, dense=[8, 8, 4], dropout=0.3), 2)
-    fit.compile_(model, Adam(name="adam", learning_rate=learning_rate, beta_1=0.9, beta_2=0.999))
 
     def on_epoch(history):
         if seen is not None:
@@ -41,8 +52,10 @@ def train(splits, checkpoint, epochs=3, keep="last", learning_rate=0.01, stop_af
         if len(history) == stop_after:
             raise KeyboardInterrupt
 
-    settings = Train(epochs=epochs, batch_size=16, keep=keep)
-    return model, fit.fit(model, *splits, AUGMENT, settings, 7, checkpoint, on_epoch)
+    settings = Train(epochs=epochs, batch_size=16, keep=keep, label_smoothing=0.0)
+    optimizer = optimizer.model_copy(update={"learning_rate": learning_rate})
+    recipe = fit.Recipe(AUGMENT, optimizer, schedule, settings, 7)
+    return model, fit.fit(model, *splits, recipe, checkpoint, on_epoch)
 
 
 @pytest.fixture(scope="module")
@@ -68,12 +81,20 @@ def test_it_learns_and_records_every_epoch(splits, tmp_path):
     assert all(row["images_per_second"] > 0 for row in state.history)
 
 
-def test_going_on_gives_the_same_bits_as_never_stopping(splits, tmp_path):
-    whole, whole_state = train(splits, Checkpoint(tmp_path / "whole"), epochs=4)
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"),
+    [
+        (ADAM, CONSTANT),
+        (AdamW(**ADAM.model_dump() | {"name": "adamw", "weight_decay": 0.1}), Cosine(name="cosine", warmup=0.3)),
+    ],
+)
+def test_going_on_gives_the_same_bits_as_never_stopping(splits, tmp_path, optimizer, schedule):
+    settings = {"epochs": 4, "optimizer": optimizer, "schedule": schedule}
+    whole, whole_state = train(splits, Checkpoint(tmp_path / "whole"), **settings)
     with pytest.raises(KeyboardInterrupt):
-        train(splits, Checkpoint(tmp_path / "halved"), epochs=4, stop_after=2)
+        train(splits, Checkpoint(tmp_path / "halved"), **settings, stop_after=2)
     seen = []
-    halved, halved_state = train(splits, Checkpoint(tmp_path / "halved"), epochs=4, seen=seen)
+    halved, halved_state = train(splits, Checkpoint(tmp_path / "halved"), **settings, seen=seen)
     assert seen == [3, 4]
     assert numbers(halved_state.history) == numbers(whole_state.history)
     for a, b in zip(whole.get_weights(), halved.get_weights(), strict=True):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline import models
+from pipeline.core import paths
 from pipeline.core.errors import PipelineError
-from pipeline.evaluation import scoring
+from pipeline.evaluation import cost, scoring
 
 
 def test_the_seed_network_is_the_notebooks(config):
@@ -16,7 +17,24 @@ def test_the_seed_network_is_the_notebooks(config):
     assert net.input_shape == (None, 48, 48, 1)
 
 
-@pytest.mark.parametrize("name", ["seed_cnn", "linear"])
+@pytest.mark.parametrize(
+    ("name", "parameters", "multiply_adds"),
+    [
+        ("linear", 16_135, 16_128),
+        ("mini_xception", 58_423, 5_520_448),
+        ("patch_cnn", 70_183, 2_436_000),
+        ("resnet", 273_559, 91_165_120),
+        ("seed_cnn", 167_239, 29_546_720),
+        ("vgg", 612_135, 83_092_352),
+    ],
+)
+def test_a_network_is_as_large_as_it_says(config, name, parameters, multiply_adds):
+    net = models.build(config(f"model={name}").model, 7)
+    assert net.count_params() == parameters
+    assert cost.multiply_adds(net) == multiply_adds
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (paths.CONF / "model").glob("*.yaml")))
 def test_h5_keeps_the_predictions(config, name, tmp_path):
     net = models.build(config(f"model={name}").model, 7)
     images = np.random.default_rng(0).random((9, 48, 48, 1), dtype=np.float32)

@@ -13,7 +13,7 @@ from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
 
-GROUPS = ("data", "augment", "model", "optimizer", "tracking")
+GROUPS = ("data", "augment", "model", "optimizer", "schedule", "tracking")
 """The folders of conf/ of which params.yaml chooses one option each."""
 
 
@@ -84,7 +84,7 @@ def _problem(error: dict) -> str:
     """Return one line for one of pydantic's errors: the key, the value, and what would be accepted."""
     # A section of several kinds adds the kind's name to the path: model.seed_cnn.filters.
     location = [str(part) for part in error["loc"]]
-    if len(location) > 1 and location[0] in ("model", "optimizer"):
+    if len(location) > 1 and location[0] in ("model", "optimizer", "schedule"):
         del location[1]
     key = ".".join(location)
     if error["type"] == "extra_forbidden":

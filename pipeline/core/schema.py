@@ -13,6 +13,8 @@ Emotion = Literal[EMOTIONS]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveInt = Annotated[int, Field(ge=1)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Widths = Annotated[list[PositiveInt], Field(min_length=1)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -60,7 +62,7 @@ class SeedCnn(Section):
 
     name: Literal["seed_cnn"]
     filters: PositiveInt
-    dense: Annotated[list[PositiveInt], Field(min_length=1)]
+    dense: Widths
     dropout: Share
 
 
@@ -68,6 +70,55 @@ class Linear(Section):
     """pipeline/models/linear.py."""
 
     name: Literal["linear"]
+
+
+class PatchCnn(Section):
+    """pipeline/models/patch_cnn.py."""
+
+    name: Literal["patch_cnn"]
+    crop: Annotated[int, Field(ge=0, lt=IMAGE_SIZE // 2)]
+    patch: PositiveInt
+    widths: Widths
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PatchCnn":
+        if (rest := IMAGE_SIZE - 2 * self.crop) % self.patch:
+            raise ValueError(f"patch is {self.patch}; accepted: a divisor of {rest}, the pixels that crop leaves of 48")
+        if rest // self.patch < 2 ** (len(self.widths) - 1):
+            raise ValueError(
+                f"widths has {len(self.widths)} numbers; accepted: at most {(rest // self.patch).bit_length()} "
+                f"on {rest // self.patch} patches, which are halved between them"
+            )
+        return self
+
+
+class MiniXception(Section):
+    """pipeline/models/mini_xception.py."""
+
+    name: Literal["mini_xception"]
+    stem: PositiveInt
+    widths: Widths
+
+
+class Resnet(Section):
+    """pipeline/models/resnet.py."""
+
+    name: Literal["resnet"]
+    widths: Widths
+    blocks: PositiveInt
+
+
+class Vgg(Section):
+    """pipeline/models/vgg.py: five poolings at most leave something of 48 pixels."""
+
+    name: Literal["vgg"]
+    widths: Annotated[Widths, Field(max_length=5)]
+    depth: PositiveInt
+    dense: PositiveInt
+    dropout: Share
+
+
+Model = SeedCnn | Linear | PatchCnn | MiniXception | Resnet | Vgg
 
 
 class Adam(Section):
@@ -79,12 +130,51 @@ class Adam(Section):
     beta_2: Share
 
 
+class AdamW(Section):
+    """keras.optimizers.AdamW: each step takes weight_decay times the learning rate off every kernel."""
+
+    name: Literal["adamw"]
+    learning_rate: PositiveFloat
+    beta_1: Share
+    beta_2: Share
+    weight_decay: NotNegative
+
+
+class Muon(Section):
+    """pipeline/training/muon.py."""
+
+    name: Literal["muon"]
+    learning_rate: PositiveFloat
+    momentum: Share
+    weight_decay: NotNegative
+
+
 class Sgd(Section):
     """keras.optimizers.SGD with Nesterov's momentum."""
 
     name: Literal["sgd"]
     learning_rate: PositiveFloat
     momentum: Share
+    weight_decay: NotNegative
+
+
+Optimizer = Adam | AdamW | Muon | Sgd
+
+
+class Constant(Section):
+    """One learning rate from the first step to the last."""
+
+    name: Literal["constant"]
+
+
+class Cosine(Section):
+    """keras.optimizers.schedules.CosineDecay; `warmup` is the share of all steps in which the rate rises from 0."""
+
+    name: Literal["cosine"]
+    warmup: Share
+
+
+Schedule = Constant | Cosine
 
 
 class Tracking(Section):
@@ -95,10 +185,11 @@ class Tracking(Section):
 
 
 class Train(Section):
-    """The training schedule."""
+    """The training's length, batches and targets."""
 
     epochs: PositiveInt
     batch_size: PositiveInt
+    label_smoothing: Share
     keep: Literal["best", "last"]
 
 
@@ -115,8 +206,9 @@ class Config(Section):
 
     data: Data
     augment: Augment
-    model: Annotated[SeedCnn | Linear, Field(discriminator="name")]
-    optimizer: Annotated[Adam | Sgd, Field(discriminator="name")]
+    model: Annotated[Model, Field(discriminator="name")]
+    optimizer: Annotated[Optimizer, Field(discriminator="name")]
+    schedule: Annotated[Schedule, Field(discriminator="name")]
     tracking: Tracking
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     train: Train

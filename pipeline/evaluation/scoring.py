@@ -24,9 +24,12 @@ def load(path: Path) -> keras.Model:
         raise PipelineError(f"{path} holds no network that can be read: {reason}") from error
 
 
-def predict(model: keras.Model, split: Split) -> np.ndarray:
-    """Return (n, k) probabilities for all images of `split`, in order."""
-    return model.predict(batches.scoring(split, model.output_shape[-1], BATCH), verbose=0)
+def predict(model: keras.Model, split: Split, mirror: bool = False) -> np.ndarray:
+    """Return (n, k) probabilities for all images of `split`, in order; with `mirror`, for their mirror images."""
+    images = batches.scoring(split, model.output_shape[-1], BATCH)
+    if mirror:
+        images = images.map(lambda x, y: (x[:, :, ::-1], y))
+    return model.predict(images, verbose=0)
 
 
 def speed(model: keras.Model, split: Split, runs: int) -> dict[str, float]:

@@ -3,13 +3,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from pipeline.core.schema import Linear, SeedCnn
+from pipeline.core.schema import Model
 
 if TYPE_CHECKING:
     import keras
 
 
-def build(model: SeedCnn | Linear, classes: int) -> "keras.Sequential":
+def build(model: Model, classes: int) -> "keras.Model":
     """Return the untrained network: (n, 48, 48, 1) float32 in [0, 1] to (n, classes) probabilities.
 
     Only the chosen network's module is imported, so that a run depends on that one alone.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 SEARCHES = paths.CONF / "search"
-SEARCHED = ("augment", "model", "optimizer", "train")
+SEARCHED = ("augment", "model", "optimizer", "schedule", "train")
 """The groups and sections that may be varied: on other data, or by another seed, an accuracy says something else."""
 
 

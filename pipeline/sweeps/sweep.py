@@ -42,8 +42,10 @@ class Planned(NamedTuple):
     cfg: Config
 
 
-def sweep(arguments: list[str]) -> None:
-    """Run the sweep that `arguments` (overrides, with values to combine) describe, and print its table.
+def sweep(arguments: list[str]) -> list[Path]:
+    """Run the sweep that `arguments` (overrides, with values to combine) describe; return its jobs' folders.
+
+    Prints a table, best first, and how to record the best.
 
     Raises PipelineError before any work where one of the combinations is not valid, and at the end where jobs failed.
     """
@@ -55,6 +57,7 @@ def sweep(arguments: list[str]) -> None:
         for data in {job.cfg.data.model_dump_json(): job.cfg.data for job in jobs}.values():
             prepare(data, folder / "data")
         _train_all(jobs, folder, arguments, key)
+    return [folder / str(i) for i in range(len(jobs))]
 
 
 def plan(arguments: list[str]) -> list[Planned]:

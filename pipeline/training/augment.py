@@ -1,4 +1,4 @@
-"""Random geometric changes of training images: drawn in NumPy, applied as one resampling."""
+"""Random geometric changes of training images: drawn in NumPy, applied as one resampling, or as moves of pixels."""
 
 from typing import TYPE_CHECKING
 
@@ -10,16 +10,26 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 
+def resamples(augment: Augment) -> bool:
+    """Tell whether pixels are resampled, between others; otherwise they are moved as they are, which is fast."""
+    return augment.rotation > 0 or augment.zoom > 0
+
+
 def draw(rng: np.random.Generator, n: int, augment: Augment) -> np.ndarray:
     """Return (n, 8) float32 projective transforms, each from an output pixel to where it is read in the input.
 
     The ranges are those of Keras' ImageDataGenerator: mirror in half of the images, an angle in +-rotation
-    degrees, a zoom of 1 +- zoom and a shift of +-shift times the size, the last two for each axis by itself.
+    degrees, a zoom of 1 +- zoom and a shift of +-shift times the size, the last two for each axis by itself. The
+    shift is by whole pixels where nothing is resampled.
     """
     flip = np.where(rng.random(n) < 0.5 * augment.mirror, -1.0, 1.0)
     angle = np.deg2rad(rng.uniform(-augment.rotation, augment.rotation, n))
     zoom_x, zoom_y = rng.uniform(1 - augment.zoom, 1 + augment.zoom, (2, n))
-    shift_x, shift_y = rng.uniform(-augment.shift, augment.shift, (2, n)) * IMAGE_SIZE
+    if resamples(augment):
+        shift_x, shift_y = rng.uniform(-augment.shift, augment.shift, (2, n)) * IMAGE_SIZE
+    else:
+        most = int(augment.shift * IMAGE_SIZE)
+        shift_x, shift_y = rng.integers(-most, most, (2, n), endpoint=True)
     a, b = flip * zoom_x * np.cos(angle), -flip * zoom_x * np.sin(angle)
     c, d = zoom_y * np.sin(angle), zoom_y * np.cos(angle)
     # The image turns about its centre: x' - centre = matrix (x - centre) + shift.
@@ -29,8 +39,19 @@ def draw(rng: np.random.Generator, n: int, augment: Augment) -> np.ndarray:
     return np.stack([a, b, at_x, c, d, at_y, zero, zero], axis=1).astype(np.float32)
 
 
-def apply(images: "tf.Tensor", transforms: "tf.Tensor") -> "tf.Tensor":
+def resample(images: "tf.Tensor", transforms: "tf.Tensor") -> "tf.Tensor":
     """Return (n, 48, 48, 1) images resampled bilinearly by (n, 8) transforms; outside, the edge goes on."""
     from keras import ops
 
     return ops.image.affine_transform(images, transforms, interpolation="bilinear", fill_mode="nearest")
+
+
+def move(pixels: np.ndarray, transforms: np.ndarray) -> np.ndarray:
+    """Return (n, 48, 48) pixels moved by (n, 8) transforms that neither turn nor zoom; outside, the edge goes on."""
+    place = np.arange(IMAGE_SIZE)
+    across, at_x, down, at_y = (transforms[:, i, None] for i in (0, 2, 4, 5))
+    columns, rows = (
+        np.clip(np.rint(scale * place + at), 0, IMAGE_SIZE - 1).astype(np.intp)
+        for scale, at in ((across, at_x), (down, at_y))
+    )
+    return pixels[np.arange(len(pixels))[:, None, None], rows[:, :, None], columns[:, None, :]]

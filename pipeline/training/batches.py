@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from pipeline.core.schema import IMAGE_SIZE, Augment
+from pipeline.core.schema import IMAGE_SIZE, Augment, Train
 from pipeline.data.arrays import Split
 from pipeline.training import augment
 
@@ -24,32 +24,42 @@ def to_unit(pixels: tf.Tensor) -> tf.Tensor:
 
 
 def training(
-    split: Split, classes: int, settings: Augment, batch_size: int, seed: int, epochs: range
+    split: Split, classes: int, changes: Augment, settings: Train, seed: int, epochs: range
 ) -> tf.data.Dataset:
-    """Return the batches of `epochs`, one epoch after the other: augmented images and one-hot labels.
+    """Return the batches of `epochs`, one epoch after the other: augmented images and their smoothed labels.
 
     The order and the augmentation of an epoch depend on `seed` and its number alone, so that training that
     starts again in the middle sees what it would have seen.
     """
 
+    chunk = CHUNK * settings.batch_size
+    resampled = augment.resamples(changes)
+
     def chunks(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(split))
-        transforms = augment.draw(rng, len(split), settings)
-        for start in range(0, len(split), CHUNK * batch_size):
-            chosen = order[start : start + CHUNK * batch_size]
-            yield split.images(chosen), split.labels[chosen], transforms[chosen]
+        transforms = augment.draw(rng, len(split), changes)
+        for start in range(0, len(split), chunk):
+            chosen = order[start : start + chunk]
+            pixels, moved = split.images(chosen), transforms[chosen]
+            yield pixels if resampled else augment.move(pixels, moved), split.labels[chosen], moved
 
     def prepare(pixels: tf.Tensor, labels: tf.Tensor, transforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return augment.apply(to_unit(pixels), transforms), tf.one_hot(labels, classes)
+        images = to_unit(pixels)
+        return augment.resample(images, transforms) if resampled else images, smoothed(labels)
+
+    def smoothed(labels: tf.Tensor) -> tf.Tensor:
+        # Here, and not in the loss, so that the loss on val is that of true labels.
+        smoothing = settings.label_smoothing
+        return tf.one_hot(labels, classes, 1 - smoothing + smoothing / classes, smoothing / classes)
 
     def one(epoch: tf.Tensor) -> tf.data.Dataset:
         signature = (_PIXELS, _LABELS, _TRANSFORMS)
         source = tf.data.Dataset.from_generator(chunks, args=(epoch,), output_signature=signature)
-        return source.map(prepare).rebatch(batch_size)
+        return source.map(prepare).rebatch(settings.batch_size)
 
     whole = tf.data.Dataset.from_tensor_slices(list(epochs)).flat_map(one)
-    return _finished(whole, len(epochs) * math.ceil(len(split) / batch_size))
+    return _finished(whole, len(epochs) * math.ceil(len(split) / settings.batch_size))
 
 
 def scoring(split: Split, classes: int, batch_size: int) -> tf.data.Dataset:

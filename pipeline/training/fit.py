@@ -1,48 +1,54 @@
 """Trains a network: the loop over epochs, its record, and its resumption."""
 
+import contextlib
 import math
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import Adam, Augment, Sgd, Train
+from pipeline.core.schema import Augment, Optimizer, Schedule, Train
 from pipeline.data.arrays import Split
-from pipeline.training import batches, distribute
+from pipeline.training import batches, distribute, normalization, optimizers
 from pipeline.training.checkpoint import Checkpoint, State
 
 SCORING_BATCH = 256
 """Images in a batch where nothing is learned: large enough that more does not help."""
 
 
-def compile_(model: keras.Model, optimizer: Adam | Sgd) -> None:
-    """Give `model` its optimizer and loss: categorical cross-entropy, accuracy beside it."""
-    settings = optimizer.model_dump(exclude={"name"})
-    if optimizer.name == "sgd":
-        built = keras.optimizers.SGD(**settings, nesterov=True)
-    else:
-        built = keras.optimizers.Adam(**settings)
-    _compile(model, built, "categorical_crossentropy")
+class Recipe(NamedTuple):
+    """How a network is trained."""
+
+    augment: Augment
+    optimizer: Optimizer
+    schedule: Schedule
+    train: Train
+    seed: int
+
+    def steps(self, images: int) -> int:
+        """Return how many batches hold `images` images; the last one may be smaller."""
+        return math.ceil(images / self.train.batch_size)
 
 
-def _compile(model: keras.Model, optimizer: keras.Optimizer, loss: str | keras.Loss) -> None:
-    # Not XLA: where it was tried on a CPU, the step was slower.
-    model.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
-    optimizer.build(model.trainable_variables)
+def trainable(model: keras.Model, recipe: Recipe, images: int, devices: tuple[str, ...] = ()) -> keras.Model:
+    """Return a copy of `model` that is compiled to be trained on `images` images: same layers and weights.
 
-
-def mirror(model: keras.Model, devices: tuple[str, ...]) -> keras.Model:
-    """Return a compiled copy of the compiled `model` that trains on all of `devices`; for fewer than two `model`."""
-    if (strategy := distribute.strategy(devices)) is None:
-        return model
-    with strategy.scope():
-        copy = keras.models.clone_model(model)
+    It trains on all of `devices`, where two or more are named, and computes its batch normalization in one operation.
+    """
+    strategy = distribute.strategy(devices)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        copy = keras.models.clone_model(model, clone_function=normalization.fused)
         copy.set_weights(model.get_weights())
-        _compile(copy, type(model.optimizer).from_config(model.optimizer.get_config()), distribute.Loss())
-    print(f"{strategy.num_replicas_in_sync} devices share each batch")
+        optimizer = optimizers.build(recipe.optimizer, recipe.schedule, recipe.train.epochs * recipe.steps(images))
+        loss = distribute.Loss() if strategy else "categorical_crossentropy"
+        # Not XLA: where it was tried on a CPU, the step was slower.
+        copy.compile(optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+        optimizer.build(copy.trainable_variables)
+    if strategy:
+        print(f"{strategy.num_replicas_in_sync} devices share each batch")
     return copy
 
 
@@ -50,33 +56,31 @@ def fit(
     model: keras.Model,
     train: Split,
     val: Split,
-    augment: Augment,
-    settings: Train,
-    seed: int,
+    recipe: Recipe,
     checkpoint: Checkpoint,
     on_epoch: Callable[[list[dict[str, float]]], None],
     devices: tuple[str, ...] = (),
 ) -> State:
-    """Train the compiled `model`, on several `devices` where they are named; leave it with the kept epoch's weights.
+    """Train `model`, on several `devices` where they are named; leave it with the kept epoch's weights.
 
     Goes on from `checkpoint` and keeps it up to date; `on_epoch` gets the history after each epoch. A row of
     the history holds epoch (from 1), loss, accuracy, val_loss, val_accuracy, learning_rate, seconds (with
     validation), images_per_second (without) and time (seconds since 1970).
     Raises PipelineError where the loss is no longer a finite number.
     """
-    classes = model.output_shape[-1]
-    trained = mirror(model, devices)
+    classes, settings = model.output_shape[-1], recipe.train
+    trained = trainable(model, recipe, len(train), devices)
     state = checkpoint.restore(trained) or State([], trained.get_weights())
     done = len(state.history)
     if done:
         print(f"goes on after epoch {done} of {settings.epochs}")
-    scored = SCORING_BATCH if trained is model else distribute.even(len(val), SCORING_BATCH)
-    recorder = _Recorder(state, seed, len(train), checkpoint, on_epoch)
+    scored = distribute.even(len(val), SCORING_BATCH) if len(devices) > 1 else SCORING_BATCH
+    recorder = _Recorder(state, recipe.seed, len(train), checkpoint, on_epoch)
     if done < settings.epochs:
         epochs = range(done + 1, settings.epochs + 1)
         trained.fit(
-            batches.training(train, classes, augment, settings.batch_size, seed, epochs),
-            steps_per_epoch=math.ceil(len(train) / settings.batch_size),
+            batches.training(train, classes, recipe.augment, settings, recipe.seed, epochs),
+            steps_per_epoch=recipe.steps(len(train)),
             validation_data=batches.scoring(val, classes, scored),
             initial_epoch=done,
             epochs=settings.epochs,

@@ -1,0 +1,33 @@
+"""A network that learns within seconds on a processor."""
+
+import keras
+from keras import layers
+
+from pipeline.core.schema import IMAGE_SIZE
+
+
+def build(classes: int, crop: int, patch: int, widths: list[int]) -> keras.Sequential:
+    """Return a convolution with batch normalization for each width, averages over 2x2 between them, and a dense layer.
+
+    Each image is brought to mean 0 and variance 1, loses `crop` pixels along each border, and then has patches of
+    `patch` x `patch` pixels for channels: the first convolution sees every pixel on a small map. With a crop of 4,
+    patches of 2, widths 24, 48 and 96, and 7 classes: 70,183 parameters, 2.4 million multiply-adds.
+    Source: ours; patches as in Dosovitskiy et al. 2021, arXiv:2010.11929.
+    """
+    size = (IMAGE_SIZE - 2 * crop) // patch
+    net = keras.Sequential([keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))], name="patch_cnn")
+    # One group is the whole image. Keras' .h5 files forget over which axes a LayerNormalization goes.
+    net.add(layers.GroupNormalization(1, center=False, scale=False))
+    net.add(layers.Cropping2D(crop))
+    net.add(layers.Reshape((size, patch, size, patch)))
+    net.add(layers.Permute((1, 3, 2, 4)))
+    net.add(layers.Reshape((size, size, patch * patch)))
+    for place, width in enumerate(widths):
+        if place:
+            net.add(layers.AveragePooling2D(2))
+        net.add(layers.Conv2D(width, 3, padding="same", use_bias=False))
+        net.add(layers.BatchNormalization(momentum=0.9))
+        net.add(layers.ReLU())
+    net.add(layers.Flatten())
+    net.add(layers.Dense(classes, activation="softmax"))
+    return net

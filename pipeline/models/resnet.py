@@ -1,0 +1,31 @@
+"""A small residual network."""
+
+import keras
+from keras import layers
+
+from pipeline.core.schema import IMAGE_SIZE
+
+
+def build(classes: int, widths: list[int], blocks: int) -> keras.Model:
+    """Return one convolution, then for each width so many residual blocks, all widths but the first halving the image.
+
+    Source: He et al. 2016, arXiv:1512.03385, section 4.2, with projections as shortcuts where the shape changes.
+    Widths 16, 32 and 64 with 3 blocks are its ResNet-20.
+    """
+
+    def convolution(x: keras.KerasTensor, width: int, kernel: int, stride: int = 1) -> keras.KerasTensor:
+        x = layers.Conv2D(
+            width, kernel, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal"
+        )(x)
+        return layers.BatchNormalization(momentum=0.9)(x)
+
+    inputs = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))
+    x = layers.ReLU()(convolution(inputs, widths[0], 3))
+    for stage, width in enumerate(widths):
+        for block in range(blocks):
+            stride = 2 if stage and not block else 1
+            shortcut = x if x.shape[-1] == width and stride == 1 else convolution(x, width, 1, stride)
+            x = layers.ReLU()(convolution(x, width, 3, stride))
+            x = layers.ReLU()(layers.Add()([convolution(x, width, 3), shortcut]))
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(classes, activation="softmax")(x), name="resnet")

@@ -1,0 +1,41 @@
+"""Batch normalization in one operation, which is faster than Keras' own and gives the same."""
+
+import keras
+import tensorflow as tf
+
+
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """keras.layers.BatchNormalization of (n, h, w, c) images over their last axis, computed by one kernel in training.
+
+    Keras composes it of some ten operations, each of which reads and writes the whole batch.
+    """
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
+        """Return the normalized batch, and in training move the averages towards its mean and variance."""
+        if not training:
+            return super().call(inputs, training=training, mask=mask)
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=self.gamma,
+            offset=self.beta,
+            mean=[],
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        # The kernel divides by n - 1, Keras by n.
+        n = tf.cast(tf.size(inputs) / tf.size(mean), variance.dtype)
+        for average, found in ((self.moving_mean, mean), (self.moving_variance, variance * (n - 1) / n)):
+            average.assign(average * self.momentum + found * (1 - self.momentum))
+        return outputs
+
+
+def fused(layer: keras.Layer) -> keras.Layer:
+    """Return a copy of `layer`, with weights of its own, that is fused where it can be."""
+    kind = FusedBatchNormalization if _fusable(layer) else type(layer)
+    return kind.from_config(layer.get_config())
+
+
+def _fusable(layer: keras.Layer) -> bool:
+    plain = type(layer) is keras.layers.BatchNormalization and layer.center and layer.scale and not layer.synchronized
+    return plain and len(layer.input.shape) == 4 and layer.axis in (-1, 3)
