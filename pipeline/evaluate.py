@@ -25,7 +25,7 @@ def main(cfg: Config, job: Job) -> None:
     history = files.read_csv(_existing(trained.history))
 
     from pipeline.data import arrays
-    from pipeline.evaluation import predictions, report, scoring
+    from pipeline.evaluation import calibration, cost, predictions, report, scoring
     from pipeline.tracking import registry
     from pipeline.tracking.tracker import Tracker
     from pipeline.training import checkpoint
@@ -38,6 +38,7 @@ def main(cfg: Config, job: Job) -> None:
     model = scoring.load(_existing(trained.model))
     splits = {name: arrays.load(folder, name, classes) for name in ("val", "test")}
     probabilities = {name: scoring.predict(model, split) for name, split in splits.items()}
+    clean = arrays.clean_test(folder, splits["test"])
 
     test = splits["test"], probabilities["test"]
     shown = inspected(*test, classes, cfg.evaluate.inspect, cfg.seed)
@@ -46,13 +47,18 @@ def main(cfg: Config, job: Job) -> None:
         "model": {
             "name": run["config"]["model"]["name"],
             "parameters": model.count_params(),
+            "multiply_adds": cost.multiply_adds(model),
             "layers": len(model.layers),
             "epoch": run["epoch"],
             "epochs": len(history),
         },
-        **scored(splits, probabilities, arrays.clean_test(folder, splits["test"]), classes),
+        **scored(splits, probabilities, clean, classes),
+        "calibrated": calibration.calibrated(splits, probabilities, classes),
         "inspection": {"images": len(shown), "right": sum(f["truth"] == f["prediction"] for f in shown)},
     }
+    if cfg.evaluate.mirror:
+        both = {name: scoring.predict_with_mirror(model, split) for name, split in splits.items()}
+        scores["mirrored"] = scored(splits, both, clean, classes)
     speed = {
         **scoring.speed(model, splits["val"], cfg.evaluate.latency_runs),
         "training_minutes": sum(row["seconds"] for row in history) / 60,

@@ -1,13 +1,20 @@
-"""Writes the recorded run's result into README.md, from results/: no number there is typed by hand."""
+"""Writes the results into README.md, from results/: no number there is typed by hand."""
 
 import json
+import statistics
 from typing import Any
 
 from pipeline.core import files, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.stage import command
 
-BEGIN, END = "<!-- results: written by `python -m pipeline.readme` -->", "<!-- /results -->"
+PUBLISHED = [
+    ("the notebook, chosen on val + test", "167,239", "", "", "52.43%"),
+    ("[humans](https://arxiv.org/abs/1307.0414)", "", "", "65% ± 5", ""),
+    ("[mini-Xception](https://arxiv.org/abs/1710.07557), on a split that also chose", "about 60,000", "", "", "66%"),
+    ("[Tang 2013](https://arxiv.org/abs/1306.0239), the challenge's winner", "", "", "71.16%", ""),
+]
+"""Who, parameters, and accuracy on val, test, both."""
 SPLITS = {
     "kaggle_test": "val + test, the notebook's validation set",
     "val": "val (PublicTest), which chose the epoch",
@@ -18,19 +25,31 @@ SPLITS = {
 
 @command
 def main(_: list[str]) -> None:
-    """Replace what stands between the two marks in README.md."""
+    """Replace what stands between the marks in README.md."""
     if not paths.Outputs().metrics.exists():
         raise PipelineError(f"{paths.Outputs().metrics} is missing; `dvc repro` makes it")
     text = paths.README.read_text()
-    before, _, rest = text.partition(BEGIN)
-    _, found, after = rest.partition(END)
-    if not found:
-        raise PipelineError(f"README.md lacks the lines {BEGIN} and {END}")
-    files.replace(paths.README, (before + BEGIN + "\n" + block() + END + after).encode())
+    for name, written in (("results", block()), ("recipes", recipes())):
+        before, _, rest = text.partition(begin(name))
+        _, found, after = rest.partition(end(name))
+        if not found:
+            raise PipelineError(f"README.md lacks the lines {begin(name)} and {end(name)}")
+        text = before + begin(name) + "\n" + written + end(name) + after
+    files.replace(paths.README, text.encode())
+
+
+def begin(name: str) -> str:
+    """Return the line of README.md below which the block `name` stands."""
+    return f"<!-- {name}: written by `python -m pipeline.readme` -->"
+
+
+def end(name: str) -> str:
+    """Return the line of README.md above which the block `name` stands."""
+    return f"<!-- /{name} -->"
 
 
 def block() -> str:
-    """Return the results as Markdown."""
+    """Return the recorded run's results as Markdown."""
     out = paths.Outputs()
     metrics, speed, run = (json.loads(path.read_text()) for path in (out.metrics, out.speed, out.run))
     last = files.read_csv(out.history)[-1]
@@ -53,6 +72,69 @@ def block() -> str:
             "",
         ]
     )
+
+
+def recipes() -> str:
+    """Return what is known of the recipes in results/recipes/, and of others' networks, as Markdown."""
+    found = sorted((json.loads(path.read_text()) for path in paths.recipe("x").parent.glob("*.json")), key=_cost)
+    if not found:
+        return "No recipe has been trained with several seeds yet.\n"
+    lines = ["| | parameters | multiply-adds | minutes | val | test | test_clean | val + test |", "|---" * 8 + "|"]
+    lines += [
+        f"| `{r['recipe']}` ({r['config']['model']['name']}), {len(r['seeds'])} seeds | {r['parameters']:,} "
+        f"| {r['multiply_adds'] / 1e6:.1f} M | {statistics.mean(r['minutes']):.1f} | "
+        + " | ".join(text(r["accuracy"]["single"][split]) for split in ("val", "test", "test_clean", "kaggle_test"))
+        + " |"
+        for r in found
+    ]
+    lines += [f"| {who} | {size} | | | {val} | {test} | | {both} |" for who, size, val, test, both in PUBLISHED]
+    lines += [
+        "",
+        "Mean and standard deviation over seeds, of the kept weights; minutes of one training. Published figures are",
+        "as their authors state them, on the split that they state.",
+        "",
+        "| besides | val | test | test_clean |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{r['recipe']}`, {way} | " + " | ".join(text(scores[s]) for s in ("val", "test", "test_clean")) + " |"
+        for r in found
+        for way, scores in r["accuracy"].items()
+        if way != "single"
+    ]
+    lines += [""]
+    for r in found:
+        lines += [_details(r), ""]
+    return "\n".join(lines)
+
+
+def _cost(result: dict[str, Any]) -> float:
+    return statistics.mean(result["minutes"])
+
+
+def _details(r: dict[str, Any]) -> str:
+    """Return what a recipe's line in the table has no room for."""
+    before, after = (100 * statistics.mean(r["calibration"][key]) for key in ("test_ece", "test_ece_scaled"))
+    reached = [seconds for seconds in r["seconds_to_notebook"] if seconds is not None]
+    first = ""
+    if reached:
+        middle, fastest, slowest = statistics.median(reached), min(reached), max(reached)
+        first = (
+            f"52.43% on val is reached by {len(reached)} of {len(r['seeds'])} seeds, after {middle:.1f} s "
+            f"(median; {fastest:.1f} to {slowest:.1f}) from the first step on. "
+        )
+    hardware = r["hardware"]
+    return (
+        f"`{r['command']}`: {first}Calibration error on test {before:.1f}%, {after:.1f}% with a temperature fitted on "
+        f"val. {hardware['cores']} cores of {hardware['processor']}, TensorFlow {r['versions']['tensorflow']}."
+    )
+
+
+def text(scores: dict[str, Any]) -> str:
+    """Return an accuracy in percent with its spread over seeds, or its 95% interval."""
+    if "deviation" in scores:
+        return f"{scores['mean']:.2%} ± {100 * scores['deviation']:.2f}"
+    return f"{scores['mean']:.2%} ({scores['low']:.1%} to {scores['high']:.1%})"
 
 
 def _share(scores: dict[str, Any]) -> str:

@@ -12,11 +12,8 @@ def test_the_figures_are_those_of_the_recorded_run():
     from pipeline import readme
 
     text = (ROOT / "README.md").read_text()
-    written = text.partition(readme.BEGIN)[2].partition(readme.END)[0]
-    if (ROOT / "results/metrics.json").exists():
-        assert written == "\n" + readme.block()
-    else:
-        assert "No run on FER-2013 is recorded yet" in written
+    for name, expected in (("results", readme.block()), ("recipes", readme.recipes())):
+        assert text.partition(readme.begin(name))[2].partition(readme.end(name))[0] == "\n" + expected
 
 
 @pytest.mark.xdist_group("finished")

@@ -41,6 +41,8 @@ def content(data: str = "fer2013", classes: list[str] = EMOTIONS) -> dict:
             "test": split(0.5678, classes),
             "test_clean": split(0.56, classes),
             "kaggle_test": split(0.5543, classes),
+            "mirrored": {s: split(0.5912, classes) for s in ("val", "test", "test_clean", "kaggle_test")},
+            "calibrated": {"temperature": 1.0728, "test": split(0.5678, classes) | {"ece": 0.0234}},
             "inspection": {"images": 7, "right": 3},
         },
         "speed": {
@@ -225,3 +227,14 @@ def test_content_is_left_as_it_was(page):
     before = copy.deepcopy(parts)
     page(parts)
     assert parts == before
+
+
+def test_what_is_averaged_or_scaled_stands_apart(page):
+    parts = content()
+    text = page(parts)
+    assert "59.12%" in text
+    assert "test, with mirror images" in text
+    assert "temperature of 1.073" in text
+    assert "2.34%" in text
+    del parts["metrics"]["mirrored"]
+    assert "with mirror images" not in page(parts)

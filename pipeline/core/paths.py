@@ -28,6 +28,11 @@ def arrays(data: str) -> Path:
     return ROOT / "data" / "arrays" / data
 
 
+def recipe(name: str) -> Path:
+    """Return the file that says what the recipe `name` is worth."""
+    return ROOT / "results" / "recipes" / f"{name}.json"
+
+
 class Outputs:
     """What train and evaluate write, below `root`: the workspace, or the folder of one job of a sweep."""
 

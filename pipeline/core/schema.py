@@ -194,8 +194,9 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """What evaluate shows and times, in images."""
+    """What evaluate shows and times, in images, and whether it scores the mean with mirror images too."""
 
+    mirror: bool
     inspect: PositiveInt
     mistakes: PositiveInt
     latency_runs: PositiveInt

@@ -1,9 +1,19 @@
 """Temperature scaling: probabilities that mean what they say."""
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from pipeline.evaluation.metrics import cross_entropy
+from pipeline.data.arrays import Split
+from pipeline.evaluation.metrics import cross_entropy, score
+
+
+def calibrated(splits: dict[str, Split], probabilities: dict[str, np.ndarray], classes: list[str]) -> dict[str, Any]:
+    """Return the temperature that val asks for, and the scores of val and test with it."""
+    t = temperature(probabilities["val"], splits["val"].labels)
+    scores = {name: score(scaled(p, t), splits[name].labels, classes) for name, p in probabilities.items()}
+    return {"temperature": t, **scores}
 
 
 def temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:

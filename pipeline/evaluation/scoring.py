@@ -24,12 +24,19 @@ def load(path: Path) -> keras.Model:
         raise PipelineError(f"{path} holds no network that can be read: {reason}") from error
 
 
-def predict(model: keras.Model, split: Split, mirror: bool = False) -> np.ndarray:
-    """Return (n, k) probabilities for all images of `split`, in order; with `mirror`, for their mirror images."""
-    images = batches.scoring(split, model.output_shape[-1], BATCH)
-    if mirror:
-        images = images.map(lambda x, y: (x[:, :, ::-1], y))
-    return model.predict(images, verbose=0)
+def predict(model: keras.Model, split: Split) -> np.ndarray:
+    """Return (n, k) probabilities for all images of `split`, in order."""
+    return model.predict(_images(model, split), verbose=0)
+
+
+def predict_with_mirror(model: keras.Model, split: Split) -> np.ndarray:
+    """Return (n, k) probabilities, each the mean over an image and its mirror image: test-time augmentation."""
+    mirrored = _images(model, split).map(lambda x, y: (x[:, :, ::-1], y))
+    return (predict(model, split) + model.predict(mirrored, verbose=0)) / 2
+
+
+def _images(model: keras.Model, split: Split) -> tf.data.Dataset:
+    return batches.scoring(split, model.output_shape[-1], BATCH)
 
 
 def speed(model: keras.Model, split: Split, runs: int) -> dict[str, float]:

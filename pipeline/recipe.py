@@ -1,0 +1,120 @@
+"""Trains a recipe of conf/experiment/ with several seeds, then reads test once for all: a line of README's results."""
+
+import json
+import shlex
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import readme
+from pipeline.core import files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.stage import command
+from pipeline.training import runtime
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SEEDS = "seed=1,2,3"
+ELSEWHERE = ("seed", "tracking", "hydra/launcher", "hydra.launcher")
+"""What may be given besides the recipe: all else would make it another one."""
+NOTEBOOK = 0.5243
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Write results/recipes/NAME.json: `python -m pipeline.recipe sprint seed=1,2,3,4,5`."""
+    name, overrides = _read(arguments)
+    runtime.configure()
+    from pipeline.sweeps.sweep import sweep
+
+    folders = sweep([f"experiment={name}", *overrides])
+    result = {"recipe": name, "command": shlex.join(["python", "-m", "pipeline.recipe", *arguments]), **summed(folders)}
+    files.write_json(paths.recipe(name), result)
+    for way, splits in result["accuracy"].items():
+        print(f"{way}: " + ", ".join(f"{split} {readme.text(scores)}" for split, scores in splits.items()))
+    print(f"{paths.recipe(name)}: `python -m pipeline.readme` puts it into README.md")
+
+
+def _read(arguments: list[str]) -> tuple[str, list[str]]:
+    """Return the recipe's name and the overrides of the sweep; raise PipelineError where they are not those of one."""
+    names = sorted({path.stem for path in (paths.CONF / "experiment").glob("*.yaml")} - {"none"})
+    name, *overrides = arguments or [""]
+    if name not in names:
+        raise PipelineError(f"unknown recipe '{name}'; choose from {', '.join(names)}, the files of conf/experiment/")
+    for override in overrides:
+        if not override.partition("=")[0].startswith(ELSEWHERE):
+            raise PipelineError(f"{override} would make it another recipe; accepted: {', '.join(ELSEWHERE)}")
+    return name, overrides if any(o.startswith("seed=") for o in overrides) else [*overrides, SEEDS]
+
+
+def summed(folders: list[Path]) -> dict[str, Any]:
+    """Return what a recipe is worth: the networks that its seeds left in `folders`, each alone and all together."""
+    from pipeline import evaluate
+    from pipeline.data import arrays
+    from pipeline.evaluation import calibration, cost, scoring
+
+    runs = [json.loads(paths.Outputs(folder).run.read_text()) for folder in folders]
+    data, config = runs[0]["data"], runs[0]["config"]
+    classes = config["data"]["classes"]
+    home = paths.arrays(data["name"])
+    splits = {split: arrays.load(home, split, classes) for split in ("val", "test")}
+    clean = arrays.clean_test(home, splits["test"])
+    score = lambda probabilities: evaluate.scored(splits, probabilities, clean, classes)  # noqa: E731
+    ways = {"single": scoring.predict, "with mirror": scoring.predict_with_mirror}
+    predicted: dict[str, list[dict[str, np.ndarray]]] = {way: [] for way in ways}
+    for folder in folders:
+        model = scoring.load(paths.Outputs(folder).model)
+        for way, predict in ways.items():
+            predicted[way].append({name: predict(model, split) for name, split in splits.items()})
+    accuracy = {way: _over_seeds([score(p) for p in each]) for way, each in predicted.items()}
+    if len(folders) > 1:
+        for way, each in predicted.items():
+            mean = {name: sum(p[name] for p in each) / len(each) for name in splits}
+            accuracy[f"ensemble, {way}"] = _over_seeds([score(mean)])
+    calibrated = [calibration.calibrated(splits, p, classes) for p in predicted["single"]]
+    histories = [files.read_csv(paths.Outputs(folder).history) for folder in folders]
+    return {
+        "data": data,
+        "config": config,
+        "seeds": [run["config"]["seed"] for run in runs],
+        "parameters": model.count_params(),
+        "multiply_adds": cost.multiply_adds(model),
+        "minutes": [run["seconds"] / 60 for run in runs],
+        "seconds_to_notebook": [seconds_to(NOTEBOOK, history) for history in histories],
+        "accuracy": accuracy,
+        "calibration": {
+            "temperature": [c["temperature"] for c in calibrated],
+            "test_ece": [score(p)["test"]["ece"] for p in predicted["single"]],
+            "test_ece_scaled": [c["test"]["ece"] for c in calibrated],
+        },
+        **{key: runs[0][key] for key in ("git_commit", "versions", "hardware")},
+    }
+
+
+def seconds_to(accuracy: float, history: list[dict[str, float]]) -> float | None:
+    """Return how long training took to reach `accuracy` on val, with compilation and validation; None if it did not."""
+    passed = 0.0
+    for row in history:
+        passed += row["seconds"]
+        if row["val_accuracy"] >= accuracy:
+            return passed
+    return None
+
+
+def _over_seeds(scores: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return for each split its accuracy: each seed's, mean and standard deviation; of one, its 95% interval."""
+    found = {}
+    for split in scores[0]:
+        each = [s[split]["accuracy"] for s in scores]
+        spread = (
+            {"deviation": statistics.stdev(each), "each": each}
+            if len(each) > 1
+            else {"low": scores[0][split]["accuracy_low"], "high": scores[0][split]["accuracy_high"]}
+        )
+        found[split] = {"mean": statistics.mean(each), **spread}
+    return found
+
+
+if __name__ == "__main__":
+    main()

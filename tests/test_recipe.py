@@ -1,0 +1,72 @@
+"""A recipe with several seeds: each alone, all together, and test read once for them."""
+
+import json
+import statistics
+
+import numpy as np
+import pytest
+
+from tests.conftest import Project, shrunk
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory) -> tuple[Project, str, dict]:
+    """Return a project in which a recipe was trained with two seeds, what that printed, and its result."""
+    project = shrunk(tmp_path_factory.mktemp("tried"))
+    project.edit("conf/experiment/demo.yaml", "epochs: 6", "epochs: 2")
+    done = project.stage("recipe", "demo", "seed=1,2")
+    return project, done.stdout, json.loads(project.path("results/recipes/demo.json").read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("tried")
+class TestTried:
+    def test_the_result_is_the_mean_of_the_seeds_and_that_of_their_mean(self, tried):
+        project, printed, result = tried
+        assert result["seeds"] == [1, 2]
+        jobs = sorted(project.path("multirun").glob("*/*/job.json"))
+        each = [json.loads(job.read_text())["val"]["accuracy"] for job in jobs]
+        single = result["accuracy"]["single"]["val"]
+        assert single["each"] == each
+        assert single["mean"] == pytest.approx(statistics.mean(each))
+        assert single["deviation"] == pytest.approx(statistics.stdev(each))
+        kept = [np.load(job.parent / "results/predictions.npz") for job in jobs]
+        together = np.mean([k["val_probabilities"] for k in kept], axis=0).argmax(1) == kept[0]["val_labels"]
+        assert result["accuracy"]["ensemble, single"]["val"]["mean"] == pytest.approx(together.mean())
+        assert set(result["accuracy"]) == {"single", "with mirror", "ensemble, single", "ensemble, with mirror"}
+        assert "single: val" in printed
+
+    def test_test_is_read_by_the_recipe_and_not_by_its_jobs(self, tried):
+        project, _, result = tried
+        for predictions in project.path("multirun").glob("*/*/results/predictions.npz"):
+            assert set(np.load(predictions).files) == {"val_probabilities", "val_labels"}
+        assert len(result["accuracy"]["single"]["test"]["each"]) == 2
+
+    def test_given_again_it_trains_nothing(self, tried):
+        project, _, result = tried
+        again = project.stage("recipe", "demo", "seed=1,2").stdout
+        assert again.count("finished already") == 2
+        assert json.loads(project.path("results/recipes/demo.json").read_text()) == result
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["unknown recipe ''", "demo", "sprint"]),
+        (["marathon"], ["unknown recipe 'marathon'", "demo"]),
+        (["demo", "train.epochs=3"], ["train.epochs=3 would make it another recipe", "seed"]),
+    ],
+)
+def test_anything_but_a_recipe_is_refused(project, arguments, words):
+    done = project.stage("recipe", *arguments, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert all(word in done.stderr for word in words)
+
+
+def test_the_time_to_an_accuracy_counts_all_epochs_up_to_it():
+    from pipeline.recipe import seconds_to
+
+    history = [{"seconds": s, "val_accuracy": v} for s, v in [(4.0, 0.3), (2.0, 0.5), (2.0, 0.6)]]
+    assert seconds_to(0.5, history) == 6.0
+    assert seconds_to(0.7, history) is None
