@@ -10,13 +10,14 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import commands, settings, sweeps, throughput
+from benchmarks import commands, models, settings, sweeps, throughput
 from pipeline.tracking import provenance
 
 MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
     "throughput": throughput.measure,
     "settings": settings.measure,
     "commands": commands.measure,
+    "models": models.measure,
     "sweeps": sweeps.measure,
 }
 

@@ -81,7 +81,7 @@ def recipes() -> str:
         return "No recipe has been trained with several seeds yet.\n"
     lines = ["| | parameters | multiply-adds | minutes | val | test | test_clean | val + test |", "|---" * 8 + "|"]
     lines += [
-        f"| `{r['recipe']}` ({r['config']['model']['name']}), {len(r['seeds'])} seeds | {r['parameters']:,} "
+        f"| {_name(r)} ({r['config']['model']['name']}), {len(r['seeds'])} seeds | {r['parameters']:,} "
         f"| {r['multiply_adds'] / 1e6:.1f} M | {statistics.mean(r['minutes']):.1f} | "
         + " | ".join(text(r["accuracy"]["single"][split]) for split in ("val", "test", "test_clean", "kaggle_test"))
         + " |"
@@ -97,7 +97,7 @@ def recipes() -> str:
         "|---|---|---|---|",
     ]
     lines += [
-        f"| `{r['recipe']}`, {way} | " + " | ".join(text(scores[s]) for s in ("val", "test", "test_clean")) + " |"
+        f"| {_name(r)}, {way} | " + " | ".join(text(scores[s]) for s in ("val", "test", "test_clean")) + " |"
         for r in found
         for way, scores in r["accuracy"].items()
         if way != "single"
@@ -112,12 +112,17 @@ def _cost(result: dict[str, Any]) -> float:
     return statistics.mean(result["minutes"])
 
 
+def _name(result: dict[str, Any]) -> str:
+    data = result["data"]["name"]
+    return f"`{result['recipe']}`" + ("" if data == "fer2013" else f" on {data}, not on FER-2013")
+
+
 def _details(r: dict[str, Any]) -> str:
     """Return what a recipe's line in the table has no room for."""
     before, after = (100 * statistics.mean(r["calibration"][key]) for key in ("test_ece", "test_ece_scaled"))
     reached = [seconds for seconds in r["seconds_to_notebook"] if seconds is not None]
     first = ""
-    if reached:
+    if reached and r["data"]["name"] == "fer2013":
         middle, fastest, slowest = statistics.median(reached), min(reached), max(reached)
         first = (
             f"52.43% on val is reached by {len(reached)} of {len(r['seeds'])} seeds, after {middle:.1f} s "

@@ -27,9 +27,11 @@ def main(arguments: list[str]) -> None:
     name, overrides = _read(arguments)
     runtime.configure()
     from pipeline.sweeps.sweep import sweep
+    from pipeline.tracking.tracker import without_password
 
     folders = sweep([f"experiment={name}", *overrides])
-    result = {"recipe": name, "command": shlex.join(["python", "-m", "pipeline.recipe", *arguments]), **summed(folders)}
+    given = without_password(shlex.join(["python", "-m", "pipeline.recipe", *arguments]))
+    result = {"recipe": name, "command": given, **summed(folders)}
     files.write_json(paths.recipe(name), result)
     for way, splits in result["accuracy"].items():
         print(f"{way}: " + ", ".join(f"{split} {readme.text(scores)}" for split, scores in splits.items()))

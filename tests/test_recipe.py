@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import sys
 
 import numpy as np
 import pytest
@@ -47,6 +48,16 @@ class TestTried:
         again = project.stage("recipe", "demo", "seed=1,2").stdout
         assert again.count("finished already") == 2
         assert json.loads(project.path("results/recipes/demo.json").read_text()) == result
+
+    def test_its_line_says_what_it_was_trained_on(self, tried):
+        project, _, result = tried
+        code = "from pipeline import readme; print(readme.recipes())"
+        table = project.run(sys.executable, "-c", code).stdout
+        (line,) = (line for line in table.splitlines() if line.startswith("| `demo`") and "2 seeds" in line)
+        single = result["accuracy"]["single"]["test"]
+        assert "on faces, not on FER-2013" in line
+        assert f"{single['mean']:.2%} ± {100 * single['deviation']:.2f}" in line
+        assert "52.43% on val is reached" not in table
 
 
 @pytest.mark.parametrize(

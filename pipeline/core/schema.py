@@ -79,6 +79,9 @@ class PatchCnn(Section):
     crop: Annotated[int, Field(ge=0, lt=IMAGE_SIZE // 2)]
     patch: PositiveInt
     widths: Widths
+    depth: PositiveInt
+    head: Literal["flat", "mean"]
+    dropout: Share
 
     @model_validator(mode="after")
     def _fits(self) -> "PatchCnn":

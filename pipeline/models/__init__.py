@@ -1,4 +1,4 @@
-"""The networks: one module each, named like its option in conf/model/, with a function `build`."""
+"""The networks: one module each, with a function `build`; conf/model/ has one or more sizes of each."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
 """Data-parallel training: several devices share each batch.
 
-Batch normalization, which no network here has, would see only the share of its device.
+Batch normalization sees only the share of its device, as is usual.
 """
 
 import math
