@@ -22,7 +22,7 @@ def test_the_seed_network_is_the_notebooks(config):
     [
         ("linear", 16_135, 16_128),
         ("mini_xception", 58_423, 5_520_448),
-        ("patch_cnn", 70_183, 2_436_000),
+        ("patch_cnn", 64_135, 1_826_016),
         ("resnet", 273_559, 91_165_120),
         ("seed_cnn", 167_239, 29_546_720),
         ("vgg", 612_135, 83_092_352),

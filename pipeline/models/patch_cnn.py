@@ -9,7 +9,8 @@ from pipeline.core.schema import IMAGE_SIZE
 def build(
     classes: int, crop: int, patch: int, widths: list[int], depth: int, head: str, dropout: float
 ) -> keras.Sequential:
-    """Return for each width `depth` convolutions with batch normalization, averages over 2x2 between the widths.
+    """Return for each width `depth` convolutions with batch normalization, averages over 2x2 between the widths
+    (of an odd map without its last row and column).
 
     Each image is brought to mean 0 and variance 1, loses `crop` pixels along each border, and then has patches of
     `patch` x `patch` pixels for channels: the first convolution sees every pixel on a small map. A dense layer takes
