@@ -9,12 +9,11 @@ from pipeline.core.schema import IMAGE_SIZE
 def build(
     classes: int, crop: int, patch: int, widths: list[int], depth: int, head: str, dropout: float
 ) -> keras.Sequential:
-    """Return for each width `depth` convolutions with batch normalization, averages over 2x2 between the widths
-    (of an odd map without its last row and column).
+    """Return for each width `depth` convolutions with batch normalization, averages over 2x2 between the widths.
 
     Each image is brought to mean 0 and variance 1, loses `crop` pixels along each border, and then has patches of
     `patch` x `patch` pixels for channels: the first convolution sees every pixel on a small map. A dense layer takes
-    the last map whole (`head` "flat") or its mean.
+    the last map whole (`head` "flat") or its mean. The averages of an odd map leave out its last row and column.
     Source: ours; patches as in Dosovitskiy et al. 2021, arXiv:2010.11929.
     """
     size = (IMAGE_SIZE - 2 * crop) // patch
