@@ -55,3 +55,14 @@ def test_muon_moves_a_kernel_by_an_orthogonal_step_and_the_last_layer_as_adam_do
     # 0.2 sqrt(18) 0.1; five steps of Newton and Schulz come within a third of it.
     np.testing.assert_allclose(singular / (0.02 * np.sqrt(18)), 1, atol=0.35)
     np.testing.assert_allclose(np.abs(dense), 0.1, rtol=1e-2)
+
+
+def test_muon_leaves_depthwise_kernels_to_adam():
+    net = keras.Sequential([keras.Input((8, 8, 4)), layers.SeparableConv2D(6, 3, use_bias=False)])
+    optimizer = optimizers.build(Muon(name="muon", learning_rate=0.1, momentum=0.95, weight_decay=0.0), CONSTANT, 10)
+    before = net.get_weights()
+    optimizer.build(net.trainable_variables)
+    optimizer.apply([np.random.default_rng(0).normal(size=w.shape).astype(np.float32) for w in before])
+    depthwise, pointwise = (np.abs(w - b) for w, b in zip(net.get_weights(), before, strict=True))
+    np.testing.assert_allclose(depthwise, 0.1, rtol=1e-2)
+    assert pointwise.std() > 0.01

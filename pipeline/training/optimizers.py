@@ -20,8 +20,8 @@ def build(optimizer: Optimizer, schedule: Schedule, steps: int) -> keras.Optimiz
     if optimizer.name == "adamw":
         built = keras.optimizers.AdamW(**settings)
     elif optimizer.name == "muon":
-        # The last layer's rows are classes, each for itself: Adam's steps, as for all that is no kernel.
-        built = Muon(**settings, adam_weight_decay=decay, exclude_layers=["dense"])
+        # Muon is not for the layer that tells classes apart, nor for kernels that see one channel each: Adam is.
+        built = Muon(**settings, adam_weight_decay=decay, exclude_layers=["dense", "depthwise"])
     else:
         built = keras.optimizers.SGD(**settings, nesterov=True)
     built.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
