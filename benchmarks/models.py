@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from importlib.util import find_spec
 
 import numpy as np
@@ -30,7 +31,7 @@ def measure() -> Iterator[dict]:
         yield {"what": f"train step of {name}, batch {BATCH}", "unit": "images/s", "values": ours}
         if "torch" in found["rounds"][0]:
             yield {
-                "what": "... over the same network in PyTorch, channels last",
+                "what": f"... over the same network in PyTorch {metadata.version('torch')}, channels last",
                 "unit": "times",
                 "values": [r["ours"] / r["torch"] for r in found["rounds"]],
             }
