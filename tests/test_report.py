@@ -233,8 +233,8 @@ def test_what_is_averaged_or_scaled_stands_apart(page):
     parts = content()
     text = page(parts)
     assert "59.12%" in text
-    assert "test, with mirror images" in text
+    assert "test, mirrored" in text
     assert "temperature of 1.073" in text
     assert "2.34%" in text
     del parts["metrics"]["mirrored"]
-    assert "with mirror images" not in page(parts)
+    assert "mirror" not in page(parts)
