@@ -10,8 +10,8 @@ from pipeline.core.stage import command
 
 PUBLISHED = [
     ("the notebook, chosen on val + test", "167,239", "", "", "52.43%"),
-    ("[humans](https://arxiv.org/abs/1307.0414)", "", "", "65% ± 5", ""),
-    ("[mini-Xception](https://arxiv.org/abs/1710.07557), on a split that also chose", "about 60,000", "", "", "66%"),
+    ("[humans](https://arxiv.org/abs/1307.0414): 65% ± 5", "", "", "", ""),
+    ("[mini-Xception](https://arxiv.org/abs/1710.07557): 66%, on a split that also chose", "about 60,000", "", "", ""),
     ("[Tang 2013](https://arxiv.org/abs/1306.0239), the challenge's winner", "", "", "71.16%", ""),
 ]
 """Who, parameters, and accuracy on val, test, both."""

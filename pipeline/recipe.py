@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 SEEDS = "seed=1,2,3"
 ELSEWHERE = ("seed", "tracking", "hydra/launcher", "hydra.launcher")
 """What may be given besides the recipe: all else would make it another one."""
-NOTEBOOK = 0.5243
 
 
 @command
@@ -54,7 +53,7 @@ def summed(folders: list[Path]) -> dict[str, Any]:
     """Return what a recipe is worth: the networks that its seeds left in `folders`, each alone and all together."""
     from pipeline import evaluate
     from pipeline.data import arrays
-    from pipeline.evaluation import calibration, cost, scoring
+    from pipeline.evaluation import calibration, cost, report, scoring
 
     runs = [json.loads(paths.Outputs(folder).run.read_text()) for folder in folders]
     data, config = runs[0]["data"], runs[0]["config"]
@@ -69,7 +68,8 @@ def summed(folders: list[Path]) -> dict[str, Any]:
         model = scoring.load(paths.Outputs(folder).model)
         for way, predict in ways.items():
             predicted[way].append({name: predict(model, split) for name, split in splits.items()})
-    accuracy = {way: _over_seeds([score(p) for p in each]) for way, each in predicted.items()}
+    scores = {way: [score(p) for p in each] for way, each in predicted.items()}
+    accuracy = {way: _over_seeds(each) for way, each in scores.items()}
     if len(folders) > 1:
         for way, each in predicted.items():
             mean = {name: sum(p[name] for p in each) / len(each) for name in splits}
@@ -83,11 +83,11 @@ def summed(folders: list[Path]) -> dict[str, Any]:
         "parameters": model.count_params(),
         "multiply_adds": cost.multiply_adds(model),
         "minutes": [run["seconds"] / 60 for run in runs],
-        "seconds_to_notebook": [seconds_to(NOTEBOOK, history) for history in histories],
+        "seconds_to_notebook": [seconds_to(report.SEED["kaggle_test"], history) for history in histories],
         "accuracy": accuracy,
         "calibration": {
             "temperature": [c["temperature"] for c in calibrated],
-            "test_ece": [score(p)["test"]["ece"] for p in predicted["single"]],
+            "test_ece": [s["test"]["ece"] for s in scores["single"]],
             "test_ece_scaled": [c["test"]["ece"] for c in calibrated],
         },
         **{key: runs[0][key] for key in ("git_commit", "versions", "hardware")},

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def build(model: Model, classes: int) -> "keras.Model":
     """Return the untrained network: (n, 48, 48, 1) float32 in [0, 1] to (n, classes) probabilities.
 
-    Only the chosen network's module is imported, so that a run depends on that one alone.
+    Only the chosen network's module is imported.
     """
     settings = model.model_dump(exclude={"name"})
     return import_module(f"pipeline.models.{model.name}").build(classes, **settings)

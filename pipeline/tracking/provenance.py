@@ -46,8 +46,7 @@ def fingerprint(*parts: Any) -> str:
     """Return a digest of `parts` (JSON values), the versions, and the code that dvc.yaml says a training depends on."""
     whole = hashlib.sha256(json.dumps([parts, versions()], sort_keys=True).encode())
     stages = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"]
-    code = [dep for dep in stages["train"]["deps"] if dep.startswith("pipeline/")]
-    found = {path for pattern in code for path in paths.ROOT.glob(pattern)}
+    found = {paths.ROOT / dep for dep in stages["train"]["deps"] if dep.startswith("pipeline/")}
     for file in sorted({file for path in found for file in ([path] if path.is_file() else path.rglob("*.py"))}):
         whole.update(file.read_bytes())
     return whole.hexdigest()[:16]
