@@ -6,7 +6,7 @@ import pytest
 from pipeline.core.schema import Augment
 from pipeline.training import augment
 
-NONE = {"mirror": False, "rotation": 0.0, "zoom": 0.0, "shift": 0.0}
+NONE = {"mirror": False, "rotation": 0.0, "zoom": 0.0, "shift": 0.0, "mixup": 0.0, "cutmix": 0.0, "erase": 0.0}
 
 
 def changed(images: np.ndarray, seed: int = 0, **settings) -> np.ndarray:

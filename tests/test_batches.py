@@ -7,8 +7,8 @@ from pipeline.core.schema import Augment, Train
 from pipeline.data.arrays import Split
 from pipeline.training import batches
 
-AUGMENT = Augment(mirror=True, rotation=10.0, zoom=0.1, shift=0.1)
-NONE = Augment(mirror=False, rotation=0.0, zoom=0.0, shift=0.0)
+AUGMENT = Augment(mirror=True, rotation=10.0, zoom=0.1, shift=0.1, mixup=0.3, cutmix=0.3, erase=0.3)
+NONE = Augment(mirror=False, rotation=0.0, zoom=0.0, shift=0.0, mixup=0.0, cutmix=0.0, erase=0.0)
 TRAIN = Train(epochs=1, batch_size=8, keep="last", label_smoothing=0.0)
 
 

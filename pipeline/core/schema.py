@@ -11,6 +11,7 @@ IMAGE_SIZE = 48
 
 Emotion = Literal[EMOTIONS]
 Count = Annotated[int, Field(ge=0)]
+Portion = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 PositiveInt = Annotated[int, Field(ge=1)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -49,12 +50,24 @@ class Data(Section):
 
 
 class Augment(Section):
-    """Random changes of a training image: degrees, and shares of its size."""
+    """Random changes of a training image: degrees, shares of its size, and shares of the images."""
 
     mirror: bool
     rotation: Annotated[float, Field(ge=0, le=180)]
     zoom: Share
     shift: Share
+    mixup: Portion
+    cutmix: Portion
+    erase: Portion
+
+    @model_validator(mode="after")
+    def _one_each(self) -> "Augment":
+        if self.mixup + self.cutmix + self.erase > 1:
+            raise ValueError(
+                f"mixup, cutmix and erase are {self.mixup}, {self.cutmix} and {self.erase}; accepted: shares of the "
+                "images, each of which gets one of them at most, so together at most 1"
+            )
+        return self
 
 
 class SeedCnn(Section):

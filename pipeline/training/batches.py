@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from pipeline.core.schema import IMAGE_SIZE, Augment, Train
 from pipeline.data.arrays import Split
-from pipeline.training import augment
+from pipeline.training import augment, mixing
 
 CHUNK = 8
 """Batches that leave Python and are resampled together: fewer crossings, the same images."""
@@ -16,6 +16,7 @@ CHUNK = 8
 _PIXELS = tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE), tf.uint8)
 _LABELS = tf.TensorSpec((None,), tf.int32)
 _TRANSFORMS = tf.TensorSpec((None, 8), tf.float32)
+_MIXING = tf.TensorSpec((None, 7), tf.float32)
 
 
 def to_unit(pixels: tf.Tensor) -> tf.Tensor:
@@ -33,20 +34,26 @@ def training(
     """
 
     chunk = CHUNK * settings.batch_size
-    resampled = augment.resamples(changes)
+    resampled, mixed = augment.resamples(changes), mixing.mixes(changes)
 
-    def chunks(epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def chunks(epoch: int) -> Iterator[tuple[np.ndarray, ...]]:
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(split))
         transforms = augment.draw(rng, len(split), changes)
+        drawn = mixing.draw(rng, len(split), changes)
         for start in range(0, len(split), chunk):
             chosen = order[start : start + chunk]
             pixels, moved = split.images(chosen), transforms[chosen]
-            yield pixels if resampled else augment.move(pixels, moved), split.labels[chosen], moved
+            pixels = pixels if resampled else augment.move(pixels, moved)
+            yield pixels, split.labels[chosen], moved, drawn[chosen]
 
-    def prepare(pixels: tf.Tensor, labels: tf.Tensor, transforms: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = to_unit(pixels)
-        return augment.resample(images, transforms) if resampled else images, smoothed(labels)
+    def prepare(
+        pixels: tf.Tensor, labels: tf.Tensor, transforms: tf.Tensor, drawn: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        images, targets = to_unit(pixels), smoothed(labels)
+        if resampled:
+            images = augment.resample(images, transforms)
+        return mixing.mix(images, targets, drawn) if mixed else (images, targets)
 
     def smoothed(labels: tf.Tensor) -> tf.Tensor:
         # Here, and not in the loss, so that the loss on val is that of true labels.
@@ -54,7 +61,7 @@ def training(
         return tf.one_hot(labels, classes, 1 - smoothing + smoothing / classes, smoothing / classes)
 
     def one(epoch: tf.Tensor) -> tf.data.Dataset:
-        signature = (_PIXELS, _LABELS, _TRANSFORMS)
+        signature = (_PIXELS, _LABELS, _TRANSFORMS, _MIXING)
         source = tf.data.Dataset.from_generator(chunks, args=(epoch,), output_signature=signature)
         return source.map(prepare).rebatch(settings.batch_size)
 
