@@ -6,10 +6,10 @@ import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline import readme
 from pipeline.core import files, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.stage import command
+from pipeline.documents.recipes import text
 from pipeline.training import runtime
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     result = {"recipe": name, "command": given, **summed(folders)}
     files.write_json(paths.recipe(name), result)
     for way, splits in result["accuracy"].items():
-        print(f"{way}: " + ", ".join(f"{split} {readme.text(scores)}" for split, scores in splits.items()))
+        print(f"{way}: " + ", ".join(f"{split} {text(scores)}" for split, scores in splits.items()))
     print(f"{paths.recipe(name)}: `python -m pipeline.readme` puts it into README.md")
 
 

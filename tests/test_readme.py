@@ -1,4 +1,4 @@
-"""README.md: its figures are those of results/, and its commands exist."""
+"""The pages: their figures are those of results/, and README's commands exist."""
 
 import re
 import shutil
@@ -8,12 +8,13 @@ import pytest
 from tests.conftest import ROOT
 
 
-def test_the_figures_are_those_of_the_recorded_run():
+def test_the_figures_are_those_of_results():
     from pipeline import readme
 
-    text = (ROOT / "README.md").read_text()
-    for name, expected in (("results", readme.block()), ("recipes", readme.recipes())):
-        assert text.partition(readme.begin(name))[2].partition(readme.end(name))[0] == "\n" + expected
+    for page, blocks in readme.BLOCKS.items():
+        for name, write in blocks.items():
+            found = page.read_text().partition(readme.begin(name))[2].partition(readme.end(name))[0]
+            assert found == "\n" + write(), f"{name} of {page}"
 
 
 @pytest.mark.xdist_group("finished")
@@ -22,7 +23,9 @@ def test_figures_are_written_from_results(finished, tmp_path):
 
     copy = tmp_path / "copy"
     shutil.copytree(finished.folder, copy, ignore=shutil.ignore_patterns(".dvc", "data", "mlruns"))
-    shutil.copyfile(ROOT / "README.md", copy / "README.md")
+    for page in ("README.md", "docs/recipes.md"):
+        (copy / page).parent.mkdir(exist_ok=True)
+        shutil.copyfile(ROOT / page, copy / page)
     type(finished)(copy).stage("readme")
     accuracy = json.loads((copy / "results/metrics.json").read_text())["kaggle_test"]["accuracy"]
     text = (copy / "README.md").read_text()

@@ -51,7 +51,7 @@ class TestTried:
 
     def test_its_line_says_what_it_was_trained_on(self, tried):
         project, _, result = tried
-        code = "from pipeline import readme; print(readme.recipes())"
+        code = "from pipeline.documents import recipes; print(recipes.table(), recipes.details())"
         table = project.run(sys.executable, "-c", code).stdout
         (line,) = (line for line in table.splitlines() if line.startswith("| `demo`") and "2 seeds" in line)
         single = result["accuracy"]["single"]["test"]

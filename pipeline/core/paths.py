@@ -33,6 +33,11 @@ def recipe(name: str) -> Path:
     return ROOT / "results" / "recipes" / f"{name}.json"
 
 
+def ablation(name: str) -> Path:
+    """Return the file that says what each lever of a recipe is worth."""
+    return ROOT / "results" / "ablations" / f"{name}.json"
+
+
 class Outputs:
     """What train and evaluate write, below `root`: the workspace, or the folder of one job of a sweep."""
 

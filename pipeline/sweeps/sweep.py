@@ -1,7 +1,7 @@
 """Hydra multirun: trains every combination of options, scores each on val, and says which one is best.
 
-A sweep is known by its command, params.yaml, conf/ and the training's code: given again, it goes on in the same
-folder, and its finished jobs are not run twice.
+A sweep is known by its jobs' configurations and the training's code: given again, it goes on in the same folder, and
+its finished jobs are not run twice.
 """
 
 import json
@@ -27,7 +27,6 @@ from pipeline.core.schema import Config
 from pipeline.core.stage import Job
 from pipeline.sweeps import launchers, ranking
 from pipeline.sweeps.jobs import label, parent_run, prepare, read_result, run_job
-from pipeline.sweeps.space import SEARCHES
 from pipeline.tracking import provenance, registry
 from pipeline.training import runtime
 
@@ -51,7 +50,7 @@ def sweep(arguments: list[str]) -> list[Path]:
     """
     jobs = plan(arguments)
     launchers.check([o.input_line for o in _parse(arguments) if _is_hydras(o)], jobs[0].cfg.tracking)
-    key = _key(arguments)
+    key = _key(jobs)
     folder, arguments = _folder(arguments, key)
     with only_one(paths.HOME / "outputs" / f"{folder.name}.lock", "this very sweep"):
         for data in {job.cfg.data.model_dump_json(): job.cfg.data for job in jobs}.values():
@@ -88,13 +87,9 @@ def _is_hydras(override: Override) -> bool:
     return override.key_or_group.split(".")[0].split("/")[0] == "hydra"
 
 
-def _key(arguments: list[str]) -> str:
-    """Return the fingerprint of what the sweep's results depend on: its jobs, the configuration and the code."""
-    # Another launcher, or another setting of it, computes the same jobs; so does another folder.
-    elsewhere = ("hydra/launcher", "hydra.launcher", "hydra.sweep.dir")
-    ours = sorted(a for a in arguments if not a.lstrip("+~").startswith(elsewhere))
-    read = [paths.PARAMS, *(p for p in paths.CONF.rglob("*.yaml") if p.parent not in (SEARCHES, launchers.FOLDER))]
-    return provenance.fingerprint(ours, {str(p.relative_to(paths.ROOT)): p.read_text() for p in read})
+def _key(jobs: list[Planned]) -> str:
+    """Return the fingerprint of what the sweep's results depend on: its configurations and the code, no launcher."""
+    return provenance.fingerprint([(job.swept, job.cfg.model_dump(exclude={"evaluate"})) for job in jobs])
 
 
 def _folder(arguments: list[str], key: str) -> tuple[Path, list[str]]:

@@ -1,0 +1,88 @@
+"""Trains a recipe with and without each of its levers, and says what each of them is worth on val."""
+
+import json
+import shlex
+import statistics
+from pathlib import Path
+from typing import Annotated, Any
+
+from omegaconf import OmegaConf
+from pydantic import Field, ValidationError
+
+from pipeline.core import config, files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Count, Section
+from pipeline.core.stage import command
+from pipeline.recipe import ELSEWHERE
+
+ABLATIONS = paths.CONF / "ablation"
+
+
+class Ablation(Section):
+    """A file of conf/ablation/: the recipe, and the overrides that take each lever out of it, or put it in."""
+
+    overrides: Annotated[list[str], Field(min_length=1)]
+    seeds: Annotated[list[Count], Field(min_length=2)]
+    without: dict[str, Annotated[list[str], Field(min_length=1)]]
+    added: dict[str, Annotated[list[str], Field(min_length=1)]]
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Write results/ablations/NAME.json: `python -m pipeline.ablation sprint`."""
+    name, *elsewhere = arguments or [""]
+    settings = load(name)
+    for override in elsewhere:
+        if not override.startswith(ELSEWHERE[1:]):
+            raise PipelineError(f"{override} would make it another recipe; accepted: {', '.join(ELSEWHERE[1:])}")
+    for changes in ([], *settings.without.values(), *settings.added.values()):
+        config.compose([*settings.overrides, *changes])  # all of them before any work
+    from pipeline.sweeps.sweep import sweep
+    from pipeline.tracking.tracker import without_password
+
+    seeds = "seed=" + ",".join(map(str, settings.seeds))
+    train = lambda changes: _accuracies(sweep([*settings.overrides, *changes, seeds, *elsewhere]))  # noqa: E731
+    recipe = train([])
+    rows = [
+        {"lever": lever, "overrides": changes, "kept": kept, **_compared(recipe, train(changes), kept)}
+        for kept, levers in ((True, settings.without), (False, settings.added))
+        for lever, changes in levers.items()
+    ]
+    given = without_password(shlex.join(["python", "-m", "pipeline.ablation", *arguments]))
+    result = {"ablation": name, "command": given, **settings.model_dump(include={"overrides", "seeds"})}
+    files.write_json(paths.ablation(name), {**result, "recipe": recipe, "levers": rows})
+    print(f"{paths.ablation(name)}: `python -m pipeline.readme` puts it into docs/recipes.md")
+
+
+def load(name: str) -> Ablation:
+    """Return conf/ablation/`name`.yaml; raise PipelineError where it is not there, or not what it may be."""
+    names = sorted(path.stem for path in ABLATIONS.glob("*.yaml"))
+    if name not in names:
+        raise PipelineError(f"unknown ablation '{name}'; choose from {', '.join(names)}, the files of conf/ablation/")
+    try:
+        return Ablation.model_validate(OmegaConf.to_container(OmegaConf.load(ABLATIONS / f"{name}.yaml")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise PipelineError(f"conf/ablation/{name}.yaml: {key}: {first['msg']}, not {first['input']!r}") from error
+
+
+def _accuracies(folders: list[Path]) -> list[float]:
+    return [json.loads((folder / "job.json").read_text())["val"]["accuracy"] for folder in folders]
+
+
+def _compared(recipe: list[float], changed: list[float], kept: bool) -> dict[str, Any]:
+    """Return val accuracy with and without a lever, and the difference that it makes, seed by seed."""
+    having, lacking = (recipe, changed) if kept else (changed, recipe)
+    gains = [a - b for a, b in zip(having, lacking, strict=True)]
+    return {
+        "with": statistics.mean(having),
+        "without": statistics.mean(lacking),
+        "gain": statistics.mean(gains),
+        "deviation": statistics.stdev(gains),
+        "gains": gains,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""What the recipes of conf/experiment/ are worth, beside others' networks."""
+
+import json
+import statistics
+from typing import Any
+
+from pipeline.core import paths
+
+PUBLISHED = [
+    ("the notebook, chosen on val + test", "167,239", "", "", "52.43%"),
+    ("[humans](https://arxiv.org/abs/1307.0414): 65% ± 5", "", "", "", ""),
+    ("[mini-Xception](https://arxiv.org/abs/1710.07557): 66%, on a split that also chose", "about 60,000", "", "", ""),
+    ("[Tang 2013](https://arxiv.org/abs/1306.0239), the challenge's winner", "", "", "71.16%", ""),
+    ("[VGG of 2021](https://arxiv.org/abs/2105.03588): 73.28%, on val, where test chose", "", "", "", ""),
+    (
+        "[Residual masking network](https://github.com/phamquiluan/ResidualMaskingNetwork), pretrained on ImageNet",
+        "143 M",
+        "",
+        "74.14%",
+        "",
+    ),
+]
+"""Who, parameters, and accuracy on val, test, both."""
+SPLITS = ("val", "test", "test_clean", "kaggle_test")
+NOTE = """\
+Recipes: mean and standard deviation over seeds, of the kept weights; minutes of one training. The recorded run: 95%
+intervals. kaggle_test is val + test. Published figures are as their authors state them, on the split that they name."""
+
+
+def table() -> str:
+    """Return a line for each recipe in results/recipes/, the recorded run, and others' networks, as Markdown."""
+    rows = [["", "parameters", "multiply-adds", "minutes", *SPLITS]]
+    recorded = _recorded()
+    for cost, row in sorted([*([recorded] if recorded else []), *((_minutes(r), _row(r)) for r in found())]):
+        rows.append([*row[:3], f"{cost:.1f}", *row[3:]])
+    rows += [[who, size, "", "", val, test, "", both] for who, size, val, test, both in PUBLISHED]
+    return f"{_markdown(rows)}\n\n{NOTE}\n"
+
+
+def details() -> str:
+    """Return of each recipe what else is known: its command, mirrors and ensembles, calibration, time, as Markdown."""
+    parts = []
+    for r in found():
+        rows = [["", *SPLITS], *([way, *map(text, map(scores.get, SPLITS))] for way, scores in r["accuracy"].items())]
+        parts += [f"### {_name(r)}", "", f"    {r['command']}", "", _markdown(rows), "", _facts(r), ""]
+    return "\n".join(parts)
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    """Return rows of cells, the first one the heading, as a table whose columns are as wide as they come."""
+    first, *rest = (f"| {' | '.join(row)} |" for row in rows)
+    return "\n".join([first, "|---" * len(rows[0]) + "|", *rest])
+
+
+def found() -> list[dict[str, Any]]:
+    """Return the results of all recipes that were trained with several seeds, the cheapest first."""
+    files = paths.recipe("x").parent.glob("*.json")
+    return sorted((json.loads(path.read_text()) for path in files), key=_minutes)
+
+
+def _row(r: dict[str, Any]) -> list[str]:
+    name = f"{_name(r)} ({r['config']['model']['name']}), {len(r['seeds'])} seeds"
+    size = [f"{r['parameters']:,}", f"{r['multiply_adds'] / 1e6:.1f} M"]
+    return [name, *size, *(text(r["accuracy"]["single"][split]) for split in SPLITS)]
+
+
+def _recorded() -> tuple[float, list[str]] | None:
+    """Return minutes and cells of the recorded run, where it is one on FER-2013."""
+    out = paths.Outputs()
+    metrics, speed = (json.loads(path.read_text()) for path in (out.metrics, out.speed))
+    if metrics["data"]["name"] != "fer2013":
+        return None
+    model = metrics["model"]
+    size = [f"{model['parameters']:,}", f"{model['multiply_adds'] / 1e6:.1f} M"]
+    scores = ("{accuracy:.2%} ({accuracy_low:.1%} to {accuracy_high:.1%})".format(**metrics[split]) for split in SPLITS)
+    return speed["training_minutes"], [f"the recorded run ({model['name']}), one seed", *size, *scores]
+
+
+def _minutes(result: dict[str, Any]) -> float:
+    return statistics.mean(result["minutes"])
+
+
+def _name(result: dict[str, Any]) -> str:
+    data = result["data"]["name"]
+    return f"`{result['recipe']}`" + ("" if data == "fer2013" else f" on {data}, not on FER-2013")
+
+
+def _facts(r: dict[str, Any]) -> str:
+    before, after = (100 * statistics.mean(r["calibration"][key]) for key in ("test_ece", "test_ece_scaled"))
+    reached = [seconds for seconds in r["seconds_to_notebook"] if seconds is not None]
+    first = ""
+    if reached and r["data"]["name"] == "fer2013":
+        middle, fastest, slowest = statistics.median(reached), min(reached), max(reached)
+        first = (
+            f"52.43% on val is reached by {len(reached)} of {len(r['seeds'])} seeds, after {middle:.1f} s "
+            f"(median; {fastest:.1f} to {slowest:.1f}) from the first step on. "
+        )
+    hardware = r["hardware"]
+    return (
+        f"{first}Calibration error on test {before:.1f}%, {after:.1f}% with a temperature fitted on "
+        f"val. {hardware['cores']} cores of {hardware['processor']}, TensorFlow {r['versions']['tensorflow']}."
+    )
+
+
+def text(scores: dict[str, Any]) -> str:
+    """Return an accuracy in percent with its spread over seeds, or its 95% interval."""
+    if "deviation" in scores:
+        return f"{scores['mean']:.2%} ± {100 * scores['deviation']:.2f}"
+    return f"{scores['mean']:.2%} ({scores['low']:.1%} to {scores['high']:.1%})"

@@ -1,0 +1,68 @@
+"""Ablations: a recipe with and without each lever, compared seed by seed."""
+
+import json
+
+import pytest
+
+from tests.conftest import Project, shrunk
+
+LEVERS = """
+overrides: [experiment=demo, train.epochs=1, model=linear]
+seeds: [1, 2]
+without:
+  mirror images: [augment=none]
+added:
+  label smoothing: [train.label_smoothing=0.2]
+"""
+
+
+@pytest.fixture(scope="module")
+def ablated(tmp_path_factory) -> tuple[Project, dict]:
+    """Return a project in which an ablation of two levers ran, and its result."""
+    project = shrunk(tmp_path_factory.mktemp("ablated"))
+    project.path("conf/ablation/demo.yaml").write_text(LEVERS)
+    project.stage("ablation", "demo")
+    return project, json.loads(project.path("results/ablations/demo.json").read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ablated")
+class TestAblated:
+    def test_each_lever_is_compared_with_the_recipe_seed_by_seed(self, ablated):
+        project, result = ablated
+        found = {}
+        for job in project.path("multirun").glob("*/*/job.json"):
+            run = json.loads((job.parent / "results/run.json").read_text())["config"]
+            key = (run["augment"]["mirror"], run["train"]["label_smoothing"], run["seed"])
+            found[key] = json.loads(job.read_text())["val"]["accuracy"]
+        assert len(found) == 6
+        without, added = result["levers"]
+        recipe = [found[True, 0.0, seed] for seed in (1, 2)]
+        assert result["recipe"] == recipe
+        assert without["gains"] == [recipe[i] - found[False, 0.0, i + 1] for i in range(2)]
+        assert added["gains"] == [found[True, 0.2, i + 1] - recipe[i] for i in range(2)]
+        assert without["with"] == added["without"] == sum(recipe) / 2
+
+    def test_given_again_it_trains_nothing(self, ablated):
+        project, result = ablated
+        assert project.stage("ablation", "demo").stdout.count("finished already") == 6
+        assert json.loads(project.path("results/ablations/demo.json").read_text()) == result
+
+
+@pytest.mark.parametrize(
+    ("arguments", "content", "words"),
+    [
+        (["marathon"], None, ["unknown ablation 'marathon'", "sprint"]),
+        (["sprint", "train.epochs=3"], None, ["train.epochs=3 would make it another recipe", "tracking"]),
+        (["bad"], LEVERS.replace("[1, 2]", "[1]"), ["conf/ablation/bad.yaml", "seeds", "[1]"]),
+        (["bad"], LEVERS.replace("label_smoothing=0.2", "smoothing=0.2"), ["smoothing"]),
+    ],
+)
+def test_a_mistake_ends_before_any_work(project, arguments, content, words):
+    if content:
+        project.path("conf/ablation/bad.yaml").write_text(content)
+    done = project.stage("ablation", *arguments, check=False)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert all(word in done.stderr for word in words)
+    assert not project.path("multirun").exists()
