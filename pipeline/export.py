@@ -1,0 +1,125 @@
+"""Writes a trained network as LiteRT and ONNX files beside its .h5, and proves that they answer as it does."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core import config, files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.stage import command
+from pipeline.training import runtime
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.data.arrays import Split
+    from pipeline.exporting.runtimes import Predict
+
+AGREEMENT = 0.995
+"""Share of the images on which a float32 file must name the .h5's emotion."""
+TOLERANCE = 0.005
+"""How far the accuracy of an int8 file may be from the .h5's, on either split."""
+CALIBRATION = 256
+"""Training images on which the ranges of int8 are measured."""
+BATCH = 256
+"""Images scored together."""
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Write NAME.tflite, NAME-int8.tflite, NAME.onnx, NAME-export.csv: `python -m pipeline.export models/model.h5`."""
+    named = [a for a in arguments if "=" not in a]
+    if len(named) > 1:
+        raise PipelineError(f"one network at a time: {', '.join(named)}")
+    path = Path(named[0]) if named else paths.Outputs().model
+    if path.suffix != ".h5" or not path.is_file():
+        raise PipelineError(f"{path} is no .h5 file; accepted: one that a training left, models/model.h5 by default")
+    cfg, _ = config.compose([a for a in arguments if "=" in a])
+    runtime.configure()
+    rows = export(path, cfg.data.name, cfg.data.classes)
+    files.write_csv(path.with_name(f"{path.stem}-export.csv"), rows)
+
+
+def export(path: Path, data: str, classes: list[str]) -> list[dict[str, Any]]:
+    """Write the files beside `path`, each of them once it has proved itself; return a row for each, the .h5 first.
+
+    A row holds the file's name, its bytes, its accuracy on val and test, and the share of their images on which it
+    names the emotion that the .h5 names. Raises PipelineError where a file fails: it is not kept then.
+    """
+    import numpy as np
+
+    from pipeline.data import arrays
+    from pipeline.evaluation import scoring
+    from pipeline.exporting import formats, runtimes
+
+    model = scoring.load(path)
+    if model.output_shape[-1] != len(classes):
+        raise PipelineError(
+            f"{path} tells {model.output_shape[-1]} emotions apart, and {data} has {len(classes)}; choose other data "
+            "with data=NAME, or some of its emotions with data.classes=[...]"
+        )
+    train, val, test = (arrays.load(paths.arrays(data), name, classes) for name in ("train", "val", "test"))
+    chosen = np.random.default_rng(0).choice(len(train), min(CALIBRATION, len(train)), replace=False)
+    truth = np.concatenate([val.labels, test.labels])
+
+    def named(file: Path) -> np.ndarray:
+        run = runtimes.load(file, os.cpu_count() or 1)
+        return np.concatenate([_named(run, split) for split in (val, test)])
+
+    def row(name: str, file: Path, found: np.ndarray) -> dict[str, Any]:
+        right = found == truth
+        accuracy = {"val_accuracy": float(right[: len(val)].mean()), "test_accuracy": float(right[len(val) :].mean())}
+        agreement = float((found == expected).mean())
+        return {"file": name, "bytes": file.stat().st_size, **accuracy, "agreement": agreement}
+
+    expected = named(path)
+    rows = [row(path.name, path, expected)]
+    print(_line(rows[0]))
+    for name, ending in formats.ENDINGS.items():
+        target = path.with_name(path.stem + ending)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            written = Path(folder) / target.name
+            formats.write(model, name, written, to_unit(train.images(chosen)))
+            rows.append(row(target.name, written, named(written)))
+            if problem := _problem(rows[0], rows[-1], quantized=name == formats.INT8):
+                raise PipelineError(f"{target.name} {problem}; it is not kept")
+            os.replace(written, target)
+        print(_line(rows[-1]))
+    return rows
+
+
+def to_unit(pixels: "np.ndarray") -> "np.ndarray":
+    """Return (n, 48, 48) uint8 pixels as (n, 48, 48, 1) float32 in [0, 1]."""
+    import numpy as np
+
+    return pixels[..., None].astype(np.float32) / np.float32(255)
+
+
+def _named(run: "Predict", split: "Split") -> "np.ndarray":
+    import numpy as np
+
+    starts = range(0, len(split), BATCH)
+    return np.concatenate([run(to_unit(split.images(slice(i, i + BATCH)))).argmax(1) for i in starts])
+
+
+def _problem(expected: dict[str, Any], found: dict[str, Any], quantized: bool) -> str | None:
+    """Return what is wrong with a file, where it does not answer as the .h5 does."""
+    if not quantized:
+        low = found["agreement"] < AGREEMENT
+        return f"names the .h5's emotion on {found['agreement']:.2%} of the images only" if low else None
+    for key in ("val_accuracy", "test_accuracy"):
+        if abs(found[key] - expected[key]) > TOLERANCE:
+            return f"has a {key} of {found[key]:.2%}, and the .h5 {expected[key]:.2%}"
+    return None
+
+
+def _line(row: dict[str, Any]) -> str:
+    return (
+        "{file:24} {bytes:>10,} bytes, val {val_accuracy:.2%}, test {test_accuracy:.2%}, "
+        "same emotion as the .h5 on {agreement:.2%}".format(**row)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A trained network in other formats: writing the files, and running them."""

@@ -1,0 +1,106 @@
+"""Exported networks: LiteRT and ONNX files answer as the .h5 does, and one that does not is not kept."""
+
+import csv
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from pipeline import models
+from pipeline.core.errors import PipelineError
+from pipeline.data import arrays
+from pipeline.export import to_unit
+from pipeline.exporting import formats, runtimes
+from tests.conftest import Project
+
+NETWORKS = ("mini_xception", "patch_cnn")
+"""Those with layers that a converter may not know; the others are made of ordinary ones."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_answers_in_every_runtime_as_in_keras(config, name, tmp_path):
+    net = models.build(config(f"model={name}").model, 7)
+    images = np.random.default_rng(0).random((5, 48, 48, 1), dtype=np.float32)
+    net.save(tmp_path / "model.h5", include_optimizer=False)
+    expected = net.predict(images, verbose=0)
+    for kind, ending in formats.ENDINGS.items():
+        formats.write(net, kind, tmp_path / f"model{ending}", images)
+    for ending in (".h5", ".tflite", ".onnx"):
+        predict = runtimes.load(tmp_path / f"model{ending}")
+        np.testing.assert_allclose(predict(images), expected, atol=1e-5)
+        np.testing.assert_allclose(predict(images[:1]), expected[:1], atol=1e-5)
+    quantized = runtimes.load(tmp_path / "model-int8.tflite")(images)
+    np.testing.assert_allclose(quantized.sum(axis=1), 1, atol=0.02)
+    assert (tmp_path / "model-int8.tflite").stat().st_size < 0.6 * (tmp_path / "model.tflite").stat().st_size
+
+
+@pytest.fixture
+def trained(finished, tmp_path) -> Project:
+    """Return a project with a linear network that knows the images of val and test by heart, sure of each."""
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.folder, copy, ignore=shutil.ignore_patterns(".dvc", "mlruns", "results"))
+    project = Project(copy)
+    emotions = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
+    splits = [arrays.load(project.path("data/arrays/faces"), name, emotions) for name in ("val", "test")]
+    images = np.concatenate([to_unit(split.images()) for split in splits])
+    labels = np.concatenate([split.labels for split in splits])
+    net = keras.Sequential(
+        [keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(7, activation="softmax")]
+    )
+    net.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    net.fit(images, labels, epochs=150, verbose=0)
+    net.save(project.path("models/model.h5"), include_optimizer=False)
+    return project
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("finished")
+class TestCommand:
+    def test_the_files_stand_beside_the_network_with_their_scores(self, trained):
+        printed = trained.stage("export").stdout
+        rows = list(csv.DictReader(trained.path("models/model-export.csv").open()))
+        assert [row["file"] for row in rows] == ["model.h5", "model.tflite", "model-int8.tflite", "model.onnx"]
+        for row in rows:
+            assert float(row["agreement"]) == float(row["val_accuracy"]) == float(row["test_accuracy"]) == 1
+            assert int(row["bytes"]) == trained.path(f"models/{row['file']}").stat().st_size
+            assert f"{row['file']} " in printed
+
+    def test_a_file_that_answers_otherwise_is_not_kept(self, trained):
+        from pipeline.evaluation import scoring
+
+        net = scoring.load(trained.path("models/model.h5"))
+        kernel, bias = net.get_weights()
+        # int8 has 256 steps for all emotions' scores together: one that is far away leaves none for the others.
+        kernel[:, 1], bias[1] = 0, -1e6
+        net.set_weights([kernel, bias])
+        net.save(trained.path("models/model.h5"), include_optimizer=False)
+        done = trained.stage("export", check=False)
+        assert done.returncode == 1
+        assert "model-int8.tflite has a val_accuracy of" in done.stderr
+        assert {p.name for p in trained.path("models").iterdir()} == {"model.h5", "model.tflite"}
+
+    def test_other_emotions_than_the_networks_are_refused(self, trained):
+        done = trained.stage("export", "data.classes=[happy,sad]", check=False)
+        assert done.returncode == 1
+        assert "tells 7 emotions apart, and faces has 2" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["nothing.h5"], ["params.yaml"]])
+def test_anything_but_a_network_is_refused(project, arguments):
+    done = project.stage("export", *arguments, check=False)
+    assert done.returncode == 1
+    assert f"{arguments[0]} is no .h5 file; accepted: " in done.stderr
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.tflite", "model.onnx"])
+def test_a_damaged_file_is_refused_by_name(tmp_path, name):
+    (tmp_path / name).write_bytes(b"not a network at all")
+    with pytest.raises(PipelineError, match=f"{name} holds no"):
+        runtimes.load(tmp_path / name)
+
+
+def test_an_unknown_format_is_refused(tmp_path):
+    with pytest.raises(PipelineError, match=r"accepted: \.h5, \.tflite, \.onnx"):
+        runtimes.load(tmp_path / "model.pt")
