@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import commands, models, settings, sweeps, throughput
+from benchmarks import commands, latency, memory, models, settings, sweeps, throughput
 from pipeline.tracking import provenance
 
 MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
@@ -18,6 +18,8 @@ MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
     "settings": settings.measure,
     "commands": commands.measure,
     "models": models.measure,
+    "latency": latency.measure,
+    "memory": memory.measure,
     "sweeps": sweeps.measure,
 }
 

@@ -1,5 +1,6 @@
-"""Whole commands, and the share of an epoch that MLflow takes."""
+"""Whole commands, what they import before they work, and the share of an epoch that MLflow takes."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks import copies
 from pipeline import preprocess
 from pipeline.core import paths
 from pipeline.core.config import compose
@@ -17,7 +19,7 @@ from pipeline.sources import archive
 
 
 def measure() -> Iterator[dict]:
-    """Yield seconds of preprocess on the whole archive, of `dvc repro` with nothing to do, and MLflow's share."""
+    """Yield seconds of preprocess, of `dvc repro` from the archive and with nothing to do, of starts, and of MLflow."""
     raw = next(iter(paths.raw("fer2013").glob("archive.*")), None)
     if raw:
         yield {
@@ -26,6 +28,14 @@ def measure() -> Iterator[dict]:
             "values": [_preprocess(raw) for _ in range(3)],
             "target": "under 20 s",
         }
+        runs = [_whole(raw) for _ in range(2)]
+        yield {
+            "what": "dvc repro of the recipe sprint, from the archive to the report",
+            "unit": "s",
+            "values": [run["seconds"] for run in runs],
+        }
+        rest = [run["seconds"] - run["training"] for run in runs]
+        yield {"what": "... of which not the training's steps", "unit": "s", "values": rest}
     status = subprocess.run(
         [sys.executable, "-m", "dvc", "status", "--quiet"], cwd=paths.ROOT, stdout=subprocess.DEVNULL
     )
@@ -36,6 +46,17 @@ def measure() -> Iterator[dict]:
             "values": [_seconds(["dvc", "repro"]) for _ in range(5)],
             "target": "under 1.5 s",
         }
+    for module in ("download", "preprocess", "train", "evaluate", "compare", "export"):
+        yield {
+            "what": f"import pipeline.{module}" + (", which loads TensorFlow" if _loads(module, "tensorflow") else ""),
+            "unit": "s",
+            "values": [_seconds(["python", "-c", f"import pipeline.{module}"]) for _ in range(5)],
+        }
+    yield {
+        "what": "pipeline.train's answer to a mistake",
+        "unit": "s",
+        "values": [_seconds(["python", "-m", "pipeline.train", "train.epochs=0"], code=1) for _ in range(5)],
+    }
     logging = _log_epochs(20)
     yield {"what": "MLflow: logging an epoch", "unit": "ms", "values": [1000 * s for s in logging]}
     if paths.Outputs().history.exists():
@@ -56,10 +77,29 @@ def _preprocess(raw: Path) -> float:
         return time.perf_counter() - started
 
 
-def _seconds(command: list[str]) -> float:
+def _whole(raw: Path) -> dict[str, float]:
+    """Return the seconds of `dvc repro` in a copy of the project that has nothing yet, and those of its training."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        copies.make(folder)
+        copies.run(folder, "dvc", "init", "--quiet", "--no-scm")
+        copies.run(folder, "pipeline.record", "experiment=sprint")
+        started = time.perf_counter()
+        copies.run(folder, "dvc", "repro", FER2013_ARCHIVE=str(raw))
+        seconds = time.perf_counter() - started
+        return {"seconds": seconds, "training": json.loads((folder / "results/run.json").read_text())["seconds"]}
+
+
+def _loads(module: str, other: str) -> bool:
+    code = f"import sys, pipeline.{module}; sys.exit({other!r} not in sys.modules)"
+    return subprocess.run([sys.executable, "-c", code], cwd=paths.ROOT).returncode == 0
+
+
+def _seconds(command: list[str], code: int = 0) -> float:
     started = time.perf_counter()
     command = [str(Path(sys.executable).with_name(command[0])), *command[1:]]
-    subprocess.run(command, cwd=paths.ROOT, check=True, stdout=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    assert subprocess.run(command, cwd=paths.ROOT, **quiet).returncode == code, command
     return time.perf_counter() - started
 
 

@@ -73,7 +73,7 @@ def _keras(network: object, cfg: object) -> Callable[[], object]:
     from pipeline.training import fit
 
     images, labels = _batch()
-    model = fit.trainable(network, fit.Recipe(cfg.augment, cfg.optimizer, cfg.schedule, cfg.train, 1), BATCH)
+    model = fit.trainable(network, fit.Recipe.of(cfg), BATCH)
     model.make_train_function()
     batches = iter(tf.data.Dataset.from_tensors((images, np.eye(7, dtype=np.float32)[labels])).repeat())
     return lambda: float(model.train_function(batches)["loss"])

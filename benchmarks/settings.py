@@ -21,13 +21,14 @@ import tensorflow as tf
 from benchmarks import data
 from pipeline import models
 from pipeline.data import arrays
-from pipeline.training import batches, fit
+from pipeline.training import batches, fit, targets
 from pipeline.core.config import compose
 cfg, _ = compose(["augment=affine", "model=seed_cnn", "optimizer=adam", "schedule=constant", "train.batch_size=32"])
 split = arrays.load(data.folder(), "train", cfg.data.classes)
-recipe = fit.Recipe(cfg.augment, cfg.optimizer, cfg.schedule, cfg.train, 1)
+recipe = fit.Recipe.of(cfg)
 model = fit.trainable(models.build(cfg.model, 7), recipe, len(split))
-source = batches.training(split, 7, cfg.augment, cfg.train, 1, range(1, 100))
+labels = targets.targets(split, 7, cfg.train.label_smoothing, cfg.teacher)
+source = batches.training(split, labels, cfg.augment, cfg.train.batch_size, 1, range(1, 100))
 if without == "autotuning off":
     options = tf.data.Options()
     options.autotune.enabled = True

@@ -1,8 +1,6 @@
 """Sweeps: what launchers and the work around a training add to the training itself, on drawn faces."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +9,7 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from pipeline import demo
+from benchmarks import copies
 from pipeline.core import paths
 from pipeline.core.schema import Tracking
 from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
@@ -50,17 +48,12 @@ def _sweep(launcher: list[str]) -> tuple[float, list[dict]]:
     """Run the sweep in a copy of the project; return its seconds, data prepared before, and the jobs' records."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for name in demo.COPIED:
-            copy = shutil.copytree if (paths.ROOT / name).is_dir() else shutil.copyfile
-            copy(paths.ROOT / name, folder / name)
-        train = [sys.executable, "-m", "pipeline.train", "-m", "data=faces"]
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("DVC_")}
-        run = lambda *more: subprocess.run(  # noqa: E731
-            [*train, *more], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL
-        )
-        run("model=linear", "train.epochs=1")
+        copies.make(folder)
+        train = ("pipeline.train", "-m", "data=faces")
+        copies.run(folder, *train, "model=linear", "train.epochs=1")
         started = time.perf_counter()
-        run(f"train.epochs={EPOCHS}", f"seed=range(1,{JOBS + 1})", f"hydra.sweep.dir={folder / 'sweep'}", *launcher)
+        jobs = [f"train.epochs={EPOCHS}", f"seed=range(1,{JOBS + 1})", f"hydra.sweep.dir={folder / 'sweep'}"]
+        copies.run(folder, *train, *jobs, *launcher)
         wall = time.perf_counter() - started
         return wall, [json.loads((folder / "sweep" / str(i) / "job.json").read_text()) for i in range(JOBS)]
 

@@ -59,12 +59,13 @@ def _ours() -> list[list[float]]:
     import tensorflow as tf
 
     from pipeline.data import arrays
-    from pipeline.training import batches
+    from pipeline.training import batches, targets
 
     cfg, _ = compose(OVERRIDES)
     split = arrays.load(data.folder(), "train", cfg.data.classes)
     model = _model(cfg)
-    ours = batches.training(split, 7, cfg.augment, cfg.train, 1, range(1, 1000))
+    labels = targets.targets(split, 7, cfg.train.label_smoothing, cfg.teacher)
+    ours = batches.training(split, labels, cfg.augment, cfg.train.batch_size, 1, range(1, 1000))
     options = tf.data.Options()
     options.autotune.enabled = False
     constant = tf.data.Dataset.from_tensors(next(iter(ours))).repeat().with_options(options)
@@ -104,7 +105,7 @@ def _model(cfg: object) -> object:
     from pipeline import models
     from pipeline.training import fit
 
-    recipe = fit.Recipe(cfg.augment, cfg.optimizer, cfg.schedule, cfg.train, 1)
+    recipe = fit.Recipe.of(cfg)
     return fit.trainable(models.build(cfg.model, 7), recipe, 1)
 
 

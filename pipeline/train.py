@@ -50,6 +50,7 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
         "model": cfg.model.model_dump(),
         "optimizer": cfg.optimizer.model_dump(),
         "schedule": cfg.schedule.model_dump(),
+        "teacher": cfg.teacher.model_dump(),
         "seed": cfg.seed,
         "train": cfg.train.model_dump(),
     }
@@ -66,7 +67,7 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
             train_split, val = (arrays.load(folder, split, cfg.data.classes) for split in ("train", "val"))
             runtime.deterministic(cfg.seed)
             model = models.build(cfg.model, len(cfg.data.classes))
-            recipe = fit.Recipe(cfg.augment, cfg.optimizer, cfg.schedule, cfg.train, cfg.seed)
+            recipe = fit.Recipe.of(cfg)
             splits = (len(train_split), cfg.train.batch_size), (len(val), distribute.even(len(val), fit.SCORING_BATCH))
             devices = distribute.chosen(distribute.gpus(), *splits)
 

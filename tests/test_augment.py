@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 
-from pipeline.core.schema import Augment
 from pipeline.training import augment
-
-NONE = {"mirror": False, "rotation": 0.0, "zoom": 0.0, "shift": 0.0, "mixup": 0.0, "cutmix": 0.0, "erase": 0.0}
+from tests.recipes import changed_by
 
 
 def changed(images: np.ndarray, seed: int = 0, **settings) -> np.ndarray:
-    transforms = augment.draw(np.random.default_rng(seed), len(images), Augment(**{**NONE, **settings}))
+    transforms = augment.draw(np.random.default_rng(seed), len(images), changed_by(**settings))
     return np.asarray(augment.resample(images, transforms))
 
 
@@ -55,7 +53,7 @@ def test_rotation_keeps_the_centre_and_stays_within_its_degrees():
 
 
 def test_zoom_scales_each_axis_by_itself():
-    transforms = augment.draw(np.random.default_rng(0), 500, Augment(**{**NONE, "zoom": 0.2}))
+    transforms = augment.draw(np.random.default_rng(0), 500, changed_by(zoom=0.2))
     across, down = transforms[:, 0], transforms[:, 4]
     assert across.min() >= 0.8
     assert across.max() <= 1.2
@@ -64,14 +62,14 @@ def test_zoom_scales_each_axis_by_itself():
 
 @pytest.mark.parametrize("settings", [{"mirror": True}, {"shift": 0.1}, {"mirror": True, "shift": 0.25}])
 def test_moving_whole_pixels_gives_what_resampling_gives(images, settings):
-    transforms = augment.draw(np.random.default_rng(0), len(images), Augment(**{**NONE, **settings}))
+    transforms = augment.draw(np.random.default_rng(0), len(images), changed_by(**settings))
     moved = augment.move(images[..., 0], transforms)
     np.testing.assert_allclose(moved, np.asarray(augment.resample(images, transforms))[..., 0], atol=1e-5)
     assert not np.array_equal(moved, images[..., 0])
 
 
 def test_whole_pixels_are_shifted_in_all_directions_alike():
-    transforms = augment.draw(np.random.default_rng(0), 5000, Augment(**{**NONE, "shift": 0.05}))
+    transforms = augment.draw(np.random.default_rng(0), 5000, changed_by(shift=0.05))
     found, counts = np.unique(transforms[:, [2, 5]], axis=0, return_counts=True)
     assert sorted(map(tuple, found)) == [(x, y) for x in range(-2, 3) for y in range(-2, 3)]
     assert counts.min() > 140

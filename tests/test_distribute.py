@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from pipeline.core import paths
-from pipeline.core.schema import Adam, Augment, Constant, Optimizer, Sgd, Train
+from pipeline.core.schema import Adam, Constant, Optimizer, Sgd, Train
 from pipeline.data.arrays import Split
+from tests.recipes import AFFINE, NO_TEACHER
 
 pytestmark = pytest.mark.slow
 
@@ -116,9 +117,8 @@ def main(folder: Path) -> None:
 def recipe(optimizer: Optimizer, batch: int, epochs: int):
     from pipeline.training import fit
 
-    augment = Augment(mirror=True, rotation=10.0, zoom=0.1, shift=0.1)
     settings = Train(epochs=epochs, batch_size=batch, keep="last", label_smoothing=0.0)
-    return fit.Recipe(augment, optimizer, Constant(name="constant"), settings, 7)
+    return fit.Recipe(AFFINE, optimizer, Constant(name="constant"), NO_TEACHER, settings, 7)
 
 
 def network(dropout: float = 0.0):

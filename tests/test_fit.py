@@ -8,12 +8,12 @@ import pytest
 
 from pipeline import models
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import Adam, AdamW, Augment, Constant, Cosine, Optimizer, Schedule, SeedCnn, Train
+from pipeline.core.schema import Adam, AdamW, Constant, Cosine, Optimizer, Schedule, SeedCnn, Train
 from pipeline.data.arrays import Split
 from pipeline.training import fit, runtime
 from pipeline.training.checkpoint import Checkpoint
+from tests.recipes import AFFINE, NO_TEACHER
 
-AUGMENT = Augment(mirror=True, rotation=10.0, zoom=0.1, shift=0.1)
 ADAM = Adam(name="adam", learning_rate=0.01, beta_1=0.9, beta_2=0.999)
 CONSTANT = Constant(name="constant")
 
@@ -54,7 +54,7 @@ def train(
 
     settings = Train(epochs=epochs, batch_size=16, keep=keep, label_smoothing=0.0)
     optimizer = optimizer.model_copy(update={"learning_rate": learning_rate})
-    recipe = fit.Recipe(AUGMENT, optimizer, schedule, settings, 7)
+    recipe = fit.Recipe(AFFINE, optimizer, schedule, NO_TEACHER, settings, 7)
     return model, fit.fit(model, *splits, recipe, checkpoint, on_epoch)
 
 

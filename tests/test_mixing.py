@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from pipeline.core.schema import Augment
 from pipeline.training import mixing
+from tests.recipes import AS_THEY_ARE, changed_by
 
-NONE = {"mirror": False, "rotation": 0.0, "zoom": 0.0, "shift": 0.0, "mixup": 0.0, "cutmix": 0.0, "erase": 0.0}
 N = 400
 
 
@@ -22,7 +21,7 @@ def labels() -> np.ndarray:
 
 
 def mixed(images, labels, **settings) -> tuple[np.ndarray, np.ndarray]:
-    drawn = mixing.draw(np.random.default_rng(0), len(images), Augment(**{**NONE, **settings}))
+    drawn = mixing.draw(np.random.default_rng(0), len(images), changed_by(**settings))
     return tuple(part.numpy() for part in mixing.mix(images, labels, drawn))
 
 
@@ -76,7 +75,7 @@ def test_each_share_of_the_images_gets_one_change(images, labels):
 
 
 def test_nothing_chosen_mixes_nothing(images, labels):
-    assert not mixing.mixes(Augment(**NONE))
+    assert not mixing.mixes(AS_THEY_ARE)
     found, targets = mixed(images, labels)
     np.testing.assert_array_equal(found, images)
     np.testing.assert_array_equal(targets, labels)

@@ -13,7 +13,7 @@ from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
 
-GROUPS = ("data", "augment", "model", "optimizer", "schedule", "tracking")
+GROUPS = ("data", "augment", "model", "optimizer", "schedule", "teacher", "tracking")
 """The folders of conf/ of which params.yaml chooses one option each."""
 
 

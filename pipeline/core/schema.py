@@ -193,6 +193,22 @@ class Cosine(Section):
 Schedule = Constant | Cosine
 
 
+class Teacher(Section):
+    """Trained networks (.h5 files and their SHA-256) whose probabilities are a `share` of each image's label."""
+
+    networks: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    share: Portion
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> "Teacher":
+        if bool(self.networks) != (self.share > 0):
+            raise ValueError(
+                f"share is {self.share} and networks has {len(self.networks)}; accepted: a share above 0 of one "
+                "network or more, or neither"
+            )
+        return self
+
+
 class Tracking(Section):
     """Where MLflow keeps the runs: `uri` null is this checkout's mlruns/."""
 
@@ -226,6 +242,7 @@ class Config(Section):
     model: Annotated[Model, Field(discriminator="name")]
     optimizer: Annotated[Optimizer, Field(discriminator="name")]
     schedule: Annotated[Schedule, Field(discriminator="name")]
+    teacher: Teacher
     tracking: Tracking
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     train: Train

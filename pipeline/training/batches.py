@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from pipeline.core.schema import IMAGE_SIZE, Augment, Train
+from pipeline.core.schema import IMAGE_SIZE, Augment
 from pipeline.data.arrays import Split
 from pipeline.training import augment, mixing
 
@@ -25,15 +25,14 @@ def to_unit(pixels: tf.Tensor) -> tf.Tensor:
 
 
 def training(
-    split: Split, classes: int, changes: Augment, settings: Train, seed: int, epochs: range
+    split: Split, targets: np.ndarray, changes: Augment, batch_size: int, seed: int, epochs: range
 ) -> tf.data.Dataset:
-    """Return the batches of `epochs`, one epoch after the other: augmented images and their smoothed labels.
+    """Return the batches of `epochs`, one epoch after the other: augmented images and their (n, k) `targets`.
 
     The order and the augmentation of an epoch depend on `seed` and its number alone, so that training that
     starts again in the middle sees what it would have seen.
     """
-
-    chunk = CHUNK * settings.batch_size
+    chunk = CHUNK * batch_size
     resampled, mixed = augment.resamples(changes), mixing.mixes(changes)
 
     def chunks(epoch: int) -> Iterator[tuple[np.ndarray, ...]]:
@@ -45,28 +44,23 @@ def training(
             chosen = order[start : start + chunk]
             pixels, moved = split.images(chosen), transforms[chosen]
             pixels = pixels if resampled else augment.move(pixels, moved)
-            yield pixels, split.labels[chosen], moved, drawn[chosen]
+            yield pixels, targets[chosen], moved, drawn[chosen]
 
     def prepare(
         pixels: tf.Tensor, labels: tf.Tensor, transforms: tf.Tensor, drawn: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        images, targets = to_unit(pixels), smoothed(labels)
+        images = to_unit(pixels)
         if resampled:
             images = augment.resample(images, transforms)
-        return mixing.mix(images, targets, drawn) if mixed else (images, targets)
-
-    def smoothed(labels: tf.Tensor) -> tf.Tensor:
-        # Here, and not in the loss, so that the loss on val is that of true labels.
-        smoothing = settings.label_smoothing
-        return tf.one_hot(labels, classes, 1 - smoothing + smoothing / classes, smoothing / classes)
+        return mixing.mix(images, labels, drawn) if mixed else (images, labels)
 
     def one(epoch: tf.Tensor) -> tf.data.Dataset:
-        signature = (_PIXELS, _LABELS, _TRANSFORMS, _MIXING)
+        signature = (_PIXELS, tf.TensorSpec((None, targets.shape[1]), tf.float32), _TRANSFORMS, _MIXING)
         source = tf.data.Dataset.from_generator(chunks, args=(epoch,), output_signature=signature)
-        return source.map(prepare).rebatch(settings.batch_size)
+        return source.map(prepare).rebatch(batch_size)
 
     whole = tf.data.Dataset.from_tensor_slices(list(epochs)).flat_map(one)
-    return _finished(whole, len(epochs) * math.ceil(len(split) / settings.batch_size))
+    return _finished(whole, len(epochs) * math.ceil(len(split) / batch_size))
 
 
 def scoring(split: Split, classes: int, batch_size: int) -> tf.data.Dataset:

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import keras
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import Augment, Optimizer, Schedule, Train
+from pipeline.core.schema import Augment, Config, Optimizer, Schedule, Teacher, Train
 from pipeline.data.arrays import Split
 from pipeline.training import batches, distribute, normalization, optimizers
 from pipeline.training.checkpoint import Checkpoint, State
+from pipeline.training.targets import targets
 
 SCORING_BATCH = 256
 """Images in a batch where nothing is learned: large enough that more does not help."""
@@ -25,8 +26,14 @@ class Recipe(NamedTuple):
     augment: Augment
     optimizer: Optimizer
     schedule: Schedule
+    teacher: Teacher
     train: Train
     seed: int
+
+    @classmethod
+    def of(cls, cfg: Config) -> "Recipe":
+        """Return what `cfg` says of training."""
+        return cls(**{name: getattr(cfg, name) for name in cls._fields})
 
     def steps(self, images: int) -> int:
         """Return how many batches hold `images` images; the last one may be smaller."""
@@ -78,8 +85,9 @@ def fit(
     recorder = _Recorder(state, recipe.seed, len(train), checkpoint, on_epoch)
     if done < settings.epochs:
         epochs = range(done + 1, settings.epochs + 1)
+        labels = targets(train, classes, settings.label_smoothing, recipe.teacher)
         trained.fit(
-            batches.training(train, classes, recipe.augment, settings, recipe.seed, epochs),
+            batches.training(train, labels, recipe.augment, settings.batch_size, recipe.seed, epochs),
             steps_per_epoch=recipe.steps(len(train)),
             validation_data=batches.scoring(val, classes, scored),
             initial_epoch=done,
