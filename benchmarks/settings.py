@@ -1,4 +1,4 @@
-"""A training step with each of the run-time settings taken back: memory, oneDNN, tf.data's autotuning."""
+"""A training step with each of the run-time settings taken back or changed: memory, oneDNN, input, threads, batches."""
 
 import json
 import statistics
@@ -10,12 +10,12 @@ ROUNDS = 3
 STEP = """
 import json, os, resource, sys, time
 from pipeline.training import runtime
-without = sys.argv[1]
-if without == "memory":
+changed, _, value = sys.argv[1].partition("=")
+if changed == "memory":
     runtime._keep_freed_memory = lambda: None
-if without == "oneDNN":
+if changed == "oneDNN":
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
-runtime.configure()
+runtime.configure(int(value) if changed == "threads" else None)
 runtime.deterministic(1)
 import tensorflow as tf
 from benchmarks import data
@@ -23,49 +23,61 @@ from pipeline import models
 from pipeline.data import arrays
 from pipeline.training import batches, fit, targets
 from pipeline.core.config import compose
-cfg, _ = compose(["augment=affine", "model=seed_cnn", "optimizer=adam", "schedule=constant", "train.batch_size=32"])
+batch = int(value) if changed == "batch" else 32
+steps = 40 * 32 // batch
+chosen = ["augment=affine", "model=seed_cnn", "optimizer=adam", "schedule=constant", "teacher=none"]
+cfg, _ = compose([*chosen, f"train.batch_size={batch}"])
 split = arrays.load(data.folder(), "train", cfg.data.classes)
 recipe = fit.Recipe.of(cfg)
 model = fit.trainable(models.build(cfg.model, 7), recipe, len(split))
 labels = targets.targets(split, 7, cfg.train.label_smoothing, cfg.teacher)
 source = batches.training(split, labels, cfg.augment, cfg.train.batch_size, 1, range(1, 100))
-if without == "autotuning off":
+if changed == "steps at once":
+    model.steps_per_execution = int(value)
+if changed == "autotuning":
     options = tf.data.Options()
     options.autotune.enabled = True
     source = source.with_options(options)
-model.fit(source, steps_per_epoch=20, verbose=0, shuffle=False)
+model.fit(source, steps_per_epoch=steps // 2, verbose=0, shuffle=False)
 faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 seconds = []
 for _ in range(3):
     started = time.perf_counter()
-    model.fit(source, steps_per_epoch=40, verbose=0, shuffle=False)
+    model.fit(source, steps_per_epoch=steps, verbose=0, shuffle=False)
     seconds.append(time.perf_counter() - started)
 faults = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults) / 120
 print(json.dumps({"seconds": seconds, "faults": faults}))
 """
+CHANGES = {
+    "memory": "glibc's own handling of freed memory",
+    "oneDNN": "TensorFlow's own kernels, not oneDNN's",
+    "autotuning": "tf.data's autotuning",
+    "threads=1": "one thread",
+    "steps at once=8": "8 steps in one call",
+    "batch=64": "batches of 64",
+    "batch=128": "batches of 128",
+}
 
 
 def measure() -> Iterator[dict]:
-    """Yield a step's time without each setting over its time with all of them, and page faults with and without."""
-    settings = ("nothing", "memory", "oneDNN", "autotuning off")
-    measured = [{setting: _run(setting) for setting in settings} for _ in range(ROUNDS)]
-    what = {"memory": "glibc keeping freed memory", "oneDNN": "oneDNN", "autotuning off": "tf.data's autotuning off"}
-    for setting, name in what.items():
+    """Yield the time of seed_cnn's training on 1,280 images with each change, over that as it is; and page faults."""
+    measured = [{change: _run(change) for change in ("nothing", *CHANGES)} for _ in range(ROUNDS)]
+    for change, name in CHANGES.items():
         yield {
-            "what": f"40 steps without {name}, over with",
+            "what": f"1,280 images with {name}, over as it is (batches of 32)",
             "unit": "times",
-            "values": [_middle(m[setting]) / _middle(m["nothing"]) for m in measured],
+            "values": [_middle(m[change]) / _middle(m["nothing"]) for m in measured],
         }
-    for setting, name in (("memory", "glibc's default"), ("nothing", "freed memory kept")):
+    for change, name in (("memory", "glibc's default"), ("nothing", "freed memory kept")):
         yield {
             "what": f"page faults a step, {name}",
             "unit": "faults",
-            "values": [m[setting]["faults"] for m in measured],
+            "values": [m[change]["faults"] for m in measured],
         }
 
 
-def _run(without: str) -> dict:
-    command = [sys.executable, "-c", STEP, without]
+def _run(change: str) -> dict:
+    command = [sys.executable, "-c", STEP, change]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -1,5 +1,6 @@
 """Trains a recipe of conf/experiment/ with several seeds, then reads test once for all: a line of README's results."""
 
+import hashlib
 import json
 import shlex
 import statistics
@@ -22,7 +23,7 @@ ELSEWHERE = ("seed", "tracking", "hydra/launcher", "hydra.launcher")
 
 @command
 def main(arguments: list[str]) -> None:
-    """Write results/recipes/NAME.json: `python -m pipeline.recipe sprint seed=1,2,3,4,5`."""
+    """Write results/recipes/NAME.json and weights/NAME.h5: `python -m pipeline.recipe sprint seed=1,2,3,4,5`."""
     name, overrides = _read(arguments)
     runtime.configure()
     from pipeline.sweeps.sweep import sweep
@@ -31,10 +32,12 @@ def main(arguments: list[str]) -> None:
     folders = sweep([f"experiment={name}", *overrides])
     given = without_password(shlex.join(["python", "-m", "pipeline.recipe", *arguments]))
     result = {"recipe": name, "command": given, **summed(folders)}
+    result["weights"] |= _keep(paths.Outputs(folders[result["seeds"].index(result["weights"]["seed"])]).model, name)
     files.write_json(paths.recipe(name), result)
     for way, splits in result["accuracy"].items():
         print(f"{way}: " + ", ".join(f"{split} {text(scores)}" for split, scores in splits.items()))
-    print(f"{paths.recipe(name)}: `python -m pipeline.readme` puts it into README.md")
+    print(f"{paths.weights(name)}: the network of the seed that is best on val")
+    print(f"{paths.recipe(name)}: `python -m pipeline.readme` puts it into README.md and the pages beside it")
 
 
 def _read(arguments: list[str]) -> tuple[str, list[str]]:
@@ -74,6 +77,7 @@ def summed(folders: list[Path]) -> dict[str, Any]:
         for way, each in predicted.items():
             mean = {name: sum(p[name] for p in each) / len(each) for name in splits}
             accuracy[f"ensemble, {way}"] = _over_seeds([score(mean)])
+    best = max(range(len(folders)), key=lambda i: scores["single"][i]["val"]["accuracy"])
     calibrated = [calibration.calibrated(splits, p, classes) for p in predicted["single"]]
     histories = [files.read_csv(paths.Outputs(folder).history) for folder in folders]
     return {
@@ -90,8 +94,21 @@ def summed(folders: list[Path]) -> dict[str, Any]:
             "test_ece": [s["test"]["ece"] for s in scores["single"]],
             "test_ece_scaled": [c["test"]["ece"] for c in calibrated],
         },
+        "weights": {
+            "seed": runs[best]["config"]["seed"],
+            "temperature": calibrated[best]["temperature"],
+            "scores": scores["single"][best],
+        },
         **{key: runs[0][key] for key in ("git_commit", "versions", "hardware")},
     }
+
+
+def _keep(model: Path, name: str) -> dict[str, Any]:
+    """Copy the file `model` to weights/, whole or not at all, and return what tells it from others."""
+    target = paths.weights(name)
+    target.parent.mkdir(exist_ok=True)
+    files.replace(target, model.read_bytes())
+    return {"sha256": hashlib.sha256(target.read_bytes()).hexdigest(), "bytes": target.stat().st_size}
 
 
 def seconds_to(accuracy: float, history: list[dict[str, float]]) -> float | None:

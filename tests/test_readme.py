@@ -23,7 +23,7 @@ def test_figures_are_written_from_results(finished, tmp_path):
 
     copy = tmp_path / "copy"
     shutil.copytree(finished.folder, copy, ignore=shutil.ignore_patterns(".dvc", "data", "mlruns"))
-    for page in ("README.md", "docs/recipes.md"):
+    for page in ("README.md", "docs/recipes.md", "weights/README.md"):
         (copy / page).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / page, copy / page)
     type(finished)(copy).stage("readme")

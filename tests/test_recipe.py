@@ -1,5 +1,6 @@
 """A recipe with several seeds: each alone, all together, and test read once for them."""
 
+import hashlib
 import json
 import statistics
 import sys
@@ -36,6 +37,17 @@ class TestTried:
         assert result["accuracy"]["ensemble, single"]["val"]["mean"] == pytest.approx(together.mean())
         assert set(result["accuracy"]) == {"single", "with mirror", "ensemble, single", "ensemble, with mirror"}
         assert "single: val" in printed
+
+    def test_the_network_that_is_best_on_val_is_kept_with_its_scores(self, tried):
+        project, _, result = tried
+        kept, each = result["weights"], result["accuracy"]["single"]["val"]["each"]
+        assert kept["seed"] == 1 + each.index(max(each))
+        assert kept["scores"]["val"]["accuracy"] == max(each)
+        content = project.path("weights/demo.h5").read_bytes()
+        jobs = sorted(project.path("multirun").glob("*/*/models/model.h5"))
+        assert content == jobs[kept["seed"] - 1].read_bytes()
+        assert kept["bytes"] == len(content)
+        assert kept["sha256"] == hashlib.sha256(content).hexdigest()
 
     def test_test_is_read_by_the_recipe_and_not_by_its_jobs(self, tried):
         project, _, result = tried

@@ -33,6 +33,11 @@ def recipe(name: str) -> Path:
     return ROOT / "results" / "recipes" / f"{name}.json"
 
 
+def weights(name: str) -> Path:
+    """Return the file of the network that the recipe `name` gave."""
+    return ROOT / "weights" / f"{name}.h5"
+
+
 def ablation(name: str) -> Path:
     """Return the file that says what each lever of a recipe is worth."""
     return ROOT / "results" / "ablations" / f"{name}.json"

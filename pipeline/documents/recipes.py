@@ -34,7 +34,7 @@ def table() -> str:
     for cost, row in sorted([*([recorded] if recorded else []), *((_minutes(r), _row(r)) for r in found())]):
         rows.append([*row[:3], f"{cost:.1f}", *row[3:]])
     rows += [[who, size, "", "", val, test, "", both] for who, size, val, test, both in PUBLISHED]
-    return f"{_markdown(rows)}\n\n{NOTE}\n"
+    return f"{markdown(rows)}\n\n{NOTE}\n"
 
 
 def details() -> str:
@@ -42,11 +42,11 @@ def details() -> str:
     parts = []
     for r in found():
         rows = [["", *SPLITS], *([way, *map(text, map(scores.get, SPLITS))] for way, scores in r["accuracy"].items())]
-        parts += [f"### {_name(r)}", "", f"    {r['command']}", "", _markdown(rows), "", _facts(r), ""]
+        parts += [f"### {_name(r)}", "", f"    {r['command']}", "", markdown(rows), "", _facts(r), ""]
     return "\n".join(parts)
 
 
-def _markdown(rows: list[list[str]]) -> str:
+def markdown(rows: list[list[str]]) -> str:
     """Return rows of cells, the first one the heading, as a table whose columns are as wide as they come."""
     first, *rest = (f"| {' | '.join(row)} |" for row in rows)
     return "\n".join([first, "|---" * len(rows[0]) + "|", *rest])

@@ -1,0 +1,42 @@
+"""The numbers of the model card: what each network in weights/ is worth, and on which emotions."""
+
+from typing import Any
+
+from pipeline.documents import recipes
+from pipeline.documents.recipes import markdown
+
+SPLITS = ("val", "test", "test_clean")
+
+
+def tables() -> str:
+    """Return the networks in weights/, their accuracy, and the scores of each emotion on test, as Markdown."""
+    found = [r for r in recipes.found() if r["data"]["name"] == "fer2013"]
+    rows = [["file", "recipe and seed", "parameters", "multiply-adds", "bytes", *SPLITS, "temperature"]]
+    rows += [_row(r) for r in found]
+    parts = [markdown(rows), "", "Accuracy with its 95% interval. SHA-256:", ""]
+    parts += [f"    {r['weights']['sha256']}  {r['recipe']}.h5" for r in found]
+    for r in found:
+        parts += ["", f"`{r['recipe']}.h5` on test, each emotion:", "", _emotions(r["weights"]["scores"]["test"])]
+    return "\n".join([*parts, ""])
+
+
+def _row(r: dict[str, Any]) -> list[str]:
+    weights = r["weights"]
+    size = [f"{r['parameters']:,}", f"{r['multiply_adds'] / 1e6:.1f} M", f"{weights['bytes']:,}"]
+    scores = [
+        "{accuracy:.2%} ({accuracy_low:.1%} to {accuracy_high:.1%})".format(**weights["scores"][s]) for s in SPLITS
+    ]
+    return [
+        f"`{r['recipe']}.h5`",
+        f"`{r['recipe']}`, {weights['seed']}",
+        *size,
+        *scores,
+        f"{weights['temperature']:.2f}",
+    ]
+
+
+def _emotions(scores: dict[str, Any]) -> str:
+    rows = [["emotion", "images", "precision", "recall", "F1"]]
+    for emotion, s in scores["emotions"].items():
+        rows.append([emotion, str(s["images"]), *(f"{s[key]:.1%}" for key in ("precision", "recall", "f1"))])
+    return markdown(rows)
