@@ -13,6 +13,7 @@ from pipeline.core import config, files, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Count, Section
 from pipeline.core.stage import command
+from pipeline.documents import ablations
 from pipeline.recipe import ELSEWHERE
 
 ABLATIONS = paths.CONF / "ablation"
@@ -50,7 +51,9 @@ def main(arguments: list[str]) -> None:
     ]
     given = without_password(shlex.join(["python", "-m", "pipeline.ablation", *arguments]))
     result = {"ablation": name, "command": given, **settings.model_dump(include={"overrides", "seeds"})}
-    files.write_json(paths.ablation(name), {**result, "recipe": recipe, "levers": rows})
+    result |= {"recipe": recipe, "levers": rows}
+    files.write_json(paths.ablation(name), result)
+    print(f"\n{ablations.table(result)}\n")
     print(f"{paths.ablation(name)}: `python -m pipeline.readme` puts it into docs/recipes.md")
 
 

@@ -8,17 +8,23 @@ from pipeline.sweeps.ranking import aligned
 
 
 def tables() -> str:
-    """Return a table for each file in results/ablations/, as Markdown."""
+    """Return what stands in results/ablations/, as Markdown."""
     parts = []
     for path in sorted(paths.ablation("x").parent.glob("*.json")):
         result = json.loads(path.read_text())
         seeds = ", ".join(map(str, result["seeds"]))
         parts += [f"### {result['ablation']}", "", f"    {result['command']}", ""]
-        parts += [f"`{' '.join(result['overrides'])}`, seeds {seeds}: accuracy on val.", ""]
-        for kept, title in ((True, "lever of the recipe"), (False, "lever that it does without")):
-            levers = sorted((r for r in result["levers"] if r["kept"] == kept), key=lambda r: -r["gain"])
-            parts += [aligned([[title, "without", "with", "difference"], *map(_row, levers)]), ""]
+        parts += [f"`{' '.join(result['overrides'])}`, seeds {seeds}: accuracy on val.", "", table(result), ""]
     return "\n".join(parts)
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return the levers of an ablation, those that the recipe has and those that it has not, the best of each first."""
+    parts = []
+    for kept, title in ((True, "lever of the recipe"), (False, "lever that it does without")):
+        levers = sorted((r for r in result["levers"] if r["kept"] == kept), key=lambda r: -r["gain"])
+        parts.append(aligned([[title, "without", "with", "difference"], *map(_row, levers)]))
+    return "\n\n".join(parts)
 
 
 def _row(lever: dict[str, Any]) -> list[str]:
