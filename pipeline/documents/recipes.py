@@ -65,8 +65,10 @@ def _row(r: dict[str, Any]) -> list[str]:
 
 
 def _recorded() -> tuple[float, list[str]] | None:
-    """Return minutes and cells of the recorded run, where it is one on FER-2013."""
+    """Return minutes and cells of the recorded run, where there is one on FER-2013."""
     out = paths.Outputs()
+    if not out.metrics.exists():
+        return None
     metrics, speed = (json.loads(path.read_text()) for path in (out.metrics, out.speed))
     if metrics["data"]["name"] != "fer2013":
         return None
