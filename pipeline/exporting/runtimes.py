@@ -14,7 +14,6 @@ Predict = Callable[[np.ndarray], np.ndarray]
 def load(path: Path, threads: int = 1) -> Predict:
     """Return the network in `path` as a function, which computes with `threads` threads; an .h5 with all there are.
 
-    More threads than one do not help a single face: it is done before they have met (benchmarks/latency.py).
     Raises PipelineError where the file holds no network of its format.
     """
     formats = {".h5": _keras, ".tflite": _litert, ".onnx": _onnx}
