@@ -27,7 +27,7 @@ def measure() -> Iterator[dict]:
         ways = _ways(network, Path(folder))
         rounds = [{way: _measured(*predict) for way, predict in ways.items()} for _ in range(ROUNDS)]
     name = network.relative_to(paths.ROOT)
-    slowest = next(iter(ways))
+    predict = next(iter(ways))
     for way in ways:
         latency = [1000 * np.median(r[way]["seconds"]) for r in rounds]
         yield {
@@ -38,9 +38,9 @@ def measure() -> Iterator[dict]:
         }
         tail = [1000 * np.percentile(r[way]["seconds"], 99) for r in rounds]
         yield {"what": "... 99th percentile", "unit": "ms", "values": tail}
-        if way != slowest:
-            times = [np.median(r[slowest]["seconds"]) / np.median(r[way]["seconds"]) for r in rounds]
-            yield {"what": f"... times as fast as {slowest}", "unit": "times", "values": times}
+        if way != predict:
+            times = [np.median(r[predict]["seconds"]) / np.median(r[way]["seconds"]) for r in rounds]
+            yield {"what": f"... times as fast as {predict}", "unit": "times", "values": times}
         if "images" in rounds[0][way]:
             yield {"what": f"... batches of {BATCH}", "unit": "images/s", "values": [r[way]["images"] for r in rounds]}
 

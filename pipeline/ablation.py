@@ -1,9 +1,7 @@
 """Trains a recipe with and without each of its levers, and says what each of them is worth on val."""
 
-import json
 import shlex
 import statistics
-from pathlib import Path
 from typing import Annotated, Any
 
 from omegaconf import OmegaConf
@@ -14,7 +12,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Count, Section
 from pipeline.core.stage import command
 from pipeline.documents import ablations
-from pipeline.recipe import ELSEWHERE
+from pipeline.recipe import ELSEWHERE, check_only
 
 ABLATIONS = paths.CONF / "ablation"
 
@@ -33,16 +31,21 @@ def main(arguments: list[str]) -> None:
     """Write results/ablations/NAME.json: `python -m pipeline.ablation sprint`."""
     name, *elsewhere = arguments or [""]
     settings = load(name)
-    for override in elsewhere:
-        if not override.startswith(ELSEWHERE[1:]):
-            raise PipelineError(f"{override} would make it another recipe; accepted: {', '.join(ELSEWHERE[1:])}")
+    check_only(elsewhere, ELSEWHERE[1:])  # the file says which seeds
     for changes in ([], *settings.without.values(), *settings.added.values()):
         config.compose([*settings.overrides, *changes])  # all of them before any work
+    from pipeline.sweeps.jobs import read_result
     from pipeline.sweeps.sweep import sweep
     from pipeline.tracking.tracker import without_password
 
     seeds = "seed=" + ",".join(map(str, settings.seeds))
-    train = lambda changes: _accuracies(sweep([*settings.overrides, *changes, seeds, *elsewhere]))  # noqa: E731
+    data: dict[str, str] = {}
+
+    def train(changes: list[str]) -> list[float]:
+        results = [read_result(folder) for folder in sweep([*settings.overrides, *changes, seeds, *elsewhere])]
+        data.update(results[0]["data"])
+        return [result["val"]["accuracy"] for result in results]
+
     recipe = train([])
     rows = [
         {"lever": lever, "overrides": changes, "kept": kept, **_compared(recipe, train(changes), kept)}
@@ -51,7 +54,7 @@ def main(arguments: list[str]) -> None:
     ]
     given = without_password(shlex.join(["python", "-m", "pipeline.ablation", *arguments]))
     result = {"ablation": name, "command": given, **settings.model_dump(include={"overrides", "seeds"})}
-    result |= {"recipe": recipe, "levers": rows}
+    result |= {"data": data, "recipe": recipe, "levers": rows}
     files.write_json(paths.ablation(name), result)
     print(f"\n{ablations.table(result)}\n")
     print(f"{paths.ablation(name)}: `python -m pipeline.readme` puts it into docs/recipes.md")
@@ -68,10 +71,6 @@ def load(name: str) -> Ablation:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise PipelineError(f"conf/ablation/{name}.yaml: {key}: {first['msg']}, not {first['input']!r}") from error
-
-
-def _accuracies(folders: list[Path]) -> list[float]:
-    return [json.loads((folder / "job.json").read_text())["val"]["accuracy"] for folder in folders]
 
 
 def _compared(recipe: list[float], changed: list[float], kept: bool) -> dict[str, Any]:

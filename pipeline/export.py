@@ -22,8 +22,6 @@ TOLERANCE = 0.005
 """How far the accuracy of an int8 file may be from the .h5's, on either split."""
 CALIBRATION = 256
 """Training images on which the ranges of int8 are measured."""
-BATCH = 256
-"""Images scored together."""
 
 
 @command
@@ -52,6 +50,7 @@ def export(path: Path, data: str, classes: list[str]) -> list[dict[str, Any]]:
     from pipeline.data import arrays
     from pipeline.evaluation import scoring
     from pipeline.exporting import formats, runtimes
+    from pipeline.training import batches
 
     model = scoring.load(path)
     if model.output_shape[-1] != len(classes):
@@ -80,7 +79,7 @@ def export(path: Path, data: str, classes: list[str]) -> list[dict[str, Any]]:
         target = path.with_name(path.stem + ending)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             written = Path(folder) / target.name
-            formats.write(model, name, written, to_unit(train.images(chosen)))
+            formats.write(model, name, written, batches.to_unit(train.images(chosen)).numpy())
             rows.append(row(target.name, written, named(written)))
             if problem := _problem(rows[0], rows[-1], quantized=name == formats.INT8):
                 raise PipelineError(f"{target.name} {problem}; it is not kept")
@@ -89,18 +88,15 @@ def export(path: Path, data: str, classes: list[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def to_unit(pixels: "np.ndarray") -> "np.ndarray":
-    """Return (n, 48, 48) uint8 pixels as (n, 48, 48, 1) float32 in [0, 1]."""
-    import numpy as np
-
-    return pixels[..., None].astype(np.float32) / np.float32(255)
-
-
 def _named(run: "Predict", split: "Split") -> "np.ndarray":
+    """Return the class that a runtime names for each image of `split`."""
     import numpy as np
 
-    starts = range(0, len(split), BATCH)
-    return np.concatenate([run(to_unit(split.images(slice(i, i + BATCH)))).argmax(1) for i in starts])
+    from pipeline.evaluation.scoring import BATCH
+    from pipeline.training import batches
+
+    parts = (split.images(slice(i, i + BATCH)) for i in range(0, len(split), BATCH))
+    return np.concatenate([run(batches.to_unit(pixels).numpy()).argmax(1) for pixels in parts])
 
 
 def _problem(expected: dict[str, Any], found: dict[str, Any], quantized: bool) -> str | None:

@@ -46,10 +46,15 @@ def _read(arguments: list[str]) -> tuple[str, list[str]]:
     name, *overrides = arguments or [""]
     if name not in names:
         raise PipelineError(f"unknown recipe '{name}'; choose from {', '.join(names)}, the files of conf/experiment/")
-    for override in overrides:
-        if not override.partition("=")[0].startswith(ELSEWHERE):
-            raise PipelineError(f"{override} would make it another recipe; accepted: {', '.join(ELSEWHERE)}")
+    check_only(overrides, ELSEWHERE)
     return name, overrides if any(o.startswith("seed=") for o in overrides) else [*overrides, SEEDS]
+
+
+def check_only(overrides: list[str], accepted: tuple[str, ...]) -> None:
+    """Raise PipelineError where one of `overrides` is not below a key of `accepted`."""
+    for override in overrides:
+        if not override.partition("=")[0].startswith(accepted):
+            raise PipelineError(f"{override} would make it another recipe; accepted: {', '.join(accepted)}")
 
 
 def summed(folders: list[Path]) -> dict[str, Any]:
@@ -107,8 +112,9 @@ def _keep(model: Path, name: str) -> dict[str, Any]:
     """Copy the file `model` to weights/, whole or not at all, and return what tells it from others."""
     target = paths.weights(name)
     target.parent.mkdir(exist_ok=True)
-    files.replace(target, model.read_bytes())
-    return {"sha256": hashlib.sha256(target.read_bytes()).hexdigest(), "bytes": target.stat().st_size}
+    content = model.read_bytes()
+    files.replace(target, content)
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
 def seconds_to(accuracy: float, history: list[dict[str, float]]) -> float | None:

@@ -10,8 +10,8 @@ import pytest
 from pipeline import models
 from pipeline.core.errors import PipelineError
 from pipeline.data import arrays
-from pipeline.export import to_unit
 from pipeline.exporting import formats, runtimes
+from pipeline.training import batches
 from tests.conftest import Project
 
 NETWORKS = ("mini_xception", "patch_cnn")
@@ -44,7 +44,7 @@ def trained(finished, tmp_path) -> Project:
     project = Project(copy)
     emotions = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
     splits = [arrays.load(project.path("data/arrays/faces"), name, emotions) for name in ("val", "test")]
-    images = np.concatenate([to_unit(split.images()) for split in splits])
+    images = np.concatenate([batches.to_unit(split.images()).numpy() for split in splits])
     labels = np.concatenate([split.labels for split in splits])
     net = keras.Sequential(
         [keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(7, activation="softmax")]

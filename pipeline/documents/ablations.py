@@ -14,7 +14,12 @@ def tables() -> str:
         result = json.loads(path.read_text())
         seeds = ", ".join(map(str, result["seeds"]))
         parts += [f"### {result['ablation']}", "", f"    {result['command']}", ""]
-        parts += [f"`{' '.join(result['overrides'])}`, seeds {seeds}: accuracy on val.", "", table(result), ""]
+        parts += [
+            f"`{' '.join(result['overrides'])}`, seeds {seeds}: accuracy on val of {result['data']['name']}.",
+            "",
+            table(result),
+            "",
+        ]
     return "\n".join(parts)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.documents import recipes
-from pipeline.documents.recipes import markdown
+from pipeline.documents.recipes import interval, markdown
 
 SPLITS = ("val", "test", "test_clean")
 
@@ -23,16 +23,8 @@ def tables() -> str:
 def _row(r: dict[str, Any]) -> list[str]:
     weights = r["weights"]
     size = [f"{r['parameters']:,}", f"{r['multiply_adds'] / 1e6:.1f} M", f"{weights['bytes']:,}"]
-    scores = [
-        "{accuracy:.2%} ({accuracy_low:.1%} to {accuracy_high:.1%})".format(**weights["scores"][s]) for s in SPLITS
-    ]
-    return [
-        f"`{r['recipe']}.h5`",
-        f"`{r['recipe']}`, {weights['seed']}",
-        *size,
-        *scores,
-        f"{weights['temperature']:.2f}",
-    ]
+    recipe = [f"`{r['recipe']}.h5`", f"`{r['recipe']}`, {weights['seed']}"]
+    return [*recipe, *size, *(interval(weights["scores"][s]) for s in SPLITS), f"{weights['temperature']:.2f}"]
 
 
 def _emotions(scores: dict[str, Any]) -> str:

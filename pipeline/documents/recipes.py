@@ -30,9 +30,7 @@ intervals. kaggle_test is val + test. Published figures are as their authors sta
 def table() -> str:
     """Return a line for each recipe in results/recipes/, the recorded run, and others' networks, as Markdown."""
     rows = [["", "parameters", "multiply-adds", "minutes", *SPLITS]]
-    recorded = _recorded()
-    for cost, row in sorted([*([recorded] if recorded else []), *((_minutes(r), _row(r)) for r in found())]):
-        rows.append([*row[:3], f"{cost:.1f}", *row[3:]])
+    rows += sorted([*_recorded(), *map(_row, found())], key=lambda row: float(row[3]))
     rows += [[who, size, "", "", val, test, "", both] for who, size, val, test, both in PUBLISHED]
     return f"{markdown(rows)}\n\n{NOTE}\n"
 
@@ -60,22 +58,28 @@ def found() -> list[dict[str, Any]]:
 
 def _row(r: dict[str, Any]) -> list[str]:
     name = f"{_name(r)} ({r['config']['model']['name']}), {len(r['seeds'])} seeds"
-    size = [f"{r['parameters']:,}", f"{r['multiply_adds'] / 1e6:.1f} M"]
-    return [name, *size, *(text(r["accuracy"]["single"][split]) for split in SPLITS)]
+    cost = [f"{r['parameters']:,}", f"{r['multiply_adds'] / 1e6:.1f} M", f"{_minutes(r):.1f}"]
+    return [name, *cost, *(text(r["accuracy"]["single"][split]) for split in SPLITS)]
 
 
-def _recorded() -> tuple[float, list[str]] | None:
-    """Return minutes and cells of the recorded run, where there is one on FER-2013."""
+def _recorded() -> list[list[str]]:
+    """Return the line of the recorded run, where there is one on FER-2013."""
     out = paths.Outputs()
     if not out.metrics.exists():
-        return None
+        return []
     metrics, speed = (json.loads(path.read_text()) for path in (out.metrics, out.speed))
     if metrics["data"]["name"] != "fer2013":
-        return None
+        return []
     model = metrics["model"]
     size = [f"{model['parameters']:,}", f"{model['multiply_adds'] / 1e6:.1f} M"]
-    scores = ("{accuracy:.2%} ({accuracy_low:.1%} to {accuracy_high:.1%})".format(**metrics[split]) for split in SPLITS)
-    return speed["training_minutes"], [f"the recorded run ({model['name']}), one seed", *size, *scores]
+    scores = (interval(metrics[split]) for split in SPLITS)
+    name = f"the recorded run ({model['name']}), one seed"
+    return [[name, *size, f"{speed['training_minutes']:.1f}", *scores]]
+
+
+def interval(scores: dict[str, Any]) -> str:
+    """Return one network's accuracy with its 95% interval."""
+    return "{accuracy:.2%} ({accuracy_low:.1%} to {accuracy_high:.1%})".format(**scores)
 
 
 def _minutes(result: dict[str, Any]) -> float:
