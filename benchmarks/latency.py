@@ -47,10 +47,10 @@ def measure() -> Iterator[dict]:
 
 def _ways(network: Path, folder: Path) -> dict[str, tuple[Predict, Predict | None]]:
     """Return for each runtime what predicts single faces, and what predicts batches where that is another thing."""
-    from pipeline.evaluation import scoring
     from pipeline.exporting import formats, runtimes
+    from pipeline.training import saved
 
-    model = scoring.load(network)
+    model = saved.load(network)
     for name, ending in formats.ENDINGS.items():
         formats.write(model, name, folder / f"net{ending}", _faces(BATCH))
     keras, compiled = lambda images: model.predict(images, verbose=0), runtimes.load(network)

@@ -25,21 +25,23 @@ def main(cfg: Config, job: Job) -> None:
     history = files.read_csv(_existing(trained.history))
 
     from pipeline.data import arrays
-    from pipeline.evaluation import calibration, cost, predictions, report, scoring
+    from pipeline.evaluation import calibration, cost, gradcam, predictions, report, scoring
     from pipeline.tracking import registry
     from pipeline.tracking.tracker import Tracker
-    from pipeline.training import checkpoint
+    from pipeline.training import checkpoint, saved
 
     # DVC starts this stage when it has recorded the training, so the training's checkpoint has done its work.
     checkpoint.Checkpoint(paths.CHECKPOINTS / run["checkpoint"]).discard()
     folder, classes = paths.arrays(run["data"]["name"]), run["config"]["data"]["classes"]
     if arrays.identity(folder) != run["data"]:
         raise PipelineError(f"{folder} holds other images than {trained.model} was trained on; run `dvc repro`")
-    model = scoring.load(_existing(trained.model))
+    model = saved.load(_existing(trained.model))
     splits = {name: arrays.load(folder, name, classes) for name in ("val", "test")}
     probabilities = {name: scoring.predict(model, split) for name, split in splits.items()}
     clean = arrays.clean_test(folder, splits["test"])
 
+    facts = saved.facts(trained.model, len(classes))
+    trusted = {name: calibration.scaled(p, facts.temperature) for name, p in probabilities.items()}
     test = splits["test"], probabilities["test"]
     shown = inspected(*test, classes, cfg.evaluate.inspect, cfg.seed)
     scores = {
@@ -54,6 +56,10 @@ def main(cfg: Config, job: Job) -> None:
         },
         **scored(splits, probabilities, clean, classes),
         "calibrated": calibration.calibrated(splits, probabilities, classes),
+        "sure": {
+            "threshold": facts.threshold,
+            **{name: calibration.sure(p, splits[name].labels, facts.threshold) for name, p in trusted.items()},
+        },
         "inspection": {"images": len(shown), "right": sum(f["truth"] == f["prediction"] for f in shown)},
     }
     if cfg.evaluate.mirror:
@@ -69,7 +75,8 @@ def main(cfg: Config, job: Job) -> None:
     predicted = {name: predictions.Predicted(probabilities[name], split.labels) for name, split in splits.items()}
     predictions.save(job.out.predictions, predicted)
     mistakes = confident_mistakes(*test, classes, cfg.evaluate.mistakes)
-    figures = draw(job.out, scores, history, *test, classes, shown, mistakes)
+    explained = gradcam.explained(model, mistakes, classes)
+    figures = draw(job.out, scores, history, *test, classes, shown, mistakes, explained)
     figures |= {name: trained.figure(name) for name in ("samples", "balance")}
     report.write(job.out.report, scores, speed, run, history, audit, figures)
 
@@ -132,7 +139,7 @@ def inspected(
     import numpy as np
 
     chosen = np.random.default_rng(seed).choice(len(split), min(n, len(split)), replace=False)
-    return [_face(split, probabilities, classes, i) for i in chosen]
+    return [face(split, probabilities, classes, i) for i in chosen]
 
 
 def confident_mistakes(split: "Split", probabilities: "np.ndarray", classes: list[str], n: int) -> list[dict[str, Any]]:
@@ -141,7 +148,7 @@ def confident_mistakes(split: "Split", probabilities: "np.ndarray", classes: lis
 
     wrong = np.flatnonzero(probabilities.argmax(1) != split.labels)
     surest = wrong[np.argsort(-probabilities[wrong].max(1), kind="stable")][:n]
-    return [_face(split, probabilities, classes, i) for i in surest]
+    return [face(split, probabilities, classes, i) for i in surest]
 
 
 def draw(
@@ -153,15 +160,17 @@ def draw(
     classes: list[str],
     shown: list[dict[str, Any]],
     mistakes: list[dict[str, Any]],
+    explained: list[dict[str, Any]],
 ) -> dict[str, Path]:
     """Draw the figures of the test split and the curves; return their paths by name."""
     from pipeline.evaluation import metrics
+    from pipeline.plots.explanations import explanations
     from pipeline.plots.inspection import inspection
     from pipeline.plots.learning import curves
     from pipeline.plots.scores import calibration, confusion, emotions
 
     data = scores["data"]["name"]
-    names = ("curves", "confusion", "emotions", "calibration", "inspection", "mistakes")
+    names = ("curves", "confusion", "emotions", "calibration", "inspection", "mistakes", "explanations")
     figures = {name: out.figure(name) for name in names}
     matrix = metrics.confusion(probabilities.argmax(1), test.labels, len(classes))
     bins = metrics.calibration(probabilities, test.labels)
@@ -171,10 +180,11 @@ def draw(
     calibration(figures["calibration"], bins, f"{data} test: expected calibration error {scores['test']['ece']:.1%}")
     inspection(figures["inspection"], shown, data)
     inspection(figures["mistakes"], mistakes, data, "Most confident mistakes")
+    explanations(figures["explanations"], explained, f"{data} test: what spoke for the most confident mistakes")
     return figures
 
 
-def _face(split: "Split", probabilities: "np.ndarray", classes: list[str], i: int) -> dict[str, Any]:
+def face(split: "Split", probabilities: "np.ndarray", classes: list[str], i: int) -> dict[str, Any]:
     """Return image `i` with what the network says of it, as plots.inspection takes it."""
     best = int(probabilities[i].argmax())
     return {

@@ -48,11 +48,10 @@ def export(path: Path, data: str, classes: list[str]) -> list[dict[str, Any]]:
     import numpy as np
 
     from pipeline.data import arrays
-    from pipeline.evaluation import scoring
     from pipeline.exporting import formats, runtimes
-    from pipeline.training import batches
+    from pipeline.training import batches, saved
 
-    model = scoring.load(path)
+    model = saved.load(path)
     if model.output_shape[-1] != len(classes):
         raise PipelineError(
             f"{path} tells {model.output_shape[-1]} emotions apart, and {data} has {len(classes)}; choose other data "

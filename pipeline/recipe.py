@@ -62,6 +62,7 @@ def summed(folders: list[Path]) -> dict[str, Any]:
     from pipeline import evaluate
     from pipeline.data import arrays
     from pipeline.evaluation import calibration, cost, report, scoring
+    from pipeline.training import saved
 
     runs = [json.loads(paths.Outputs(folder).run.read_text()) for folder in folders]
     data, config = runs[0]["data"], runs[0]["config"]
@@ -73,7 +74,7 @@ def summed(folders: list[Path]) -> dict[str, Any]:
     ways = {"single": scoring.predict, "with mirror": scoring.predict_with_mirror}
     predicted: dict[str, list[dict[str, np.ndarray]]] = {way: [] for way in ways}
     for folder in folders:
-        model = scoring.load(paths.Outputs(folder).model)
+        model = saved.load(paths.Outputs(folder).model)
         for way, predict in ways.items():
             predicted[way].append({name: predict(model, split) for name, split in splits.items()})
     scores = {way: [score(p) for p in each] for way, each in predicted.items()}

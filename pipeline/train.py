@@ -1,6 +1,5 @@
 """Stage train: fits the chosen network to the training images, and records the run."""
 
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     import keras
 
     from pipeline.training.fit import State
+    from pipeline.training.saved import Facts
 
 
 @stage
@@ -37,8 +37,10 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
     runtime.configure(job.threads)
     from pipeline import models
     from pipeline.data import arrays
+    from pipeline.evaluation import calibration, scoring
     from pipeline.tracking.tracker import Stopped, Tracker
-    from pipeline.training import batches, checkpoint, distribute, fit
+    from pipeline.training import checkpoint, distribute, fit
+    from pipeline.training.saved import Facts
 
     commit = provenance.git_commit()
     folder = paths.arrays(cfg.data.name)
@@ -93,12 +95,14 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
                 "versions": provenance.versions(),
                 "hardware": {**provenance.hardware(), "devices": max(1, len(devices))},
             }
-            write(job.out, model, kept, run)
+            facts = Facts(cfg.data.classes, *calibration.trust(scoring.predict(model, val), val.labels))
+            write(job.out, model, facts, kept, run)
             tracker.log_epochs(run_id, kept.history)
-            facts = {"parameters": model.count_params(), "epoch_kept": run["epoch"]}
-            tracker.log_metrics(run_id, {**facts, "devices": run["hardware"]["devices"]}, run["epoch"])
+            numbers = {"parameters": model.count_params(), "epoch_kept": run["epoch"]}
+            numbers |= {"temperature": facts.temperature, "threshold": facts.threshold}
+            tracker.log_metrics(run_id, {**numbers, "devices": run["hardware"]["devices"]}, run["epoch"])
             tracker.log_files(run_id, [job.out.model, job.out.run, job.out.history])
-            tracker.log_model(model, batches.to_unit(val.images(slice(8))).numpy())
+            tracker.log_model(job.out.model)
     return run
 
 
@@ -112,13 +116,11 @@ def _tags(cfg: Config, job: Job, data: dict[str, str], commit: str | None) -> di
     return tags
 
 
-def write(out: paths.Outputs, model: "keras.Model", state: "State", run: dict[str, Any]) -> None:
+def write(out: paths.Outputs, model: "keras.Model", facts: "Facts", state: "State", run: dict[str, Any]) -> None:
     """Write the three files of the stage, each whole or not at all."""
-    for file in (out.model, out.history):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.model.with_name("partial.h5")
-    model.save(partial, include_optimizer=False)
-    os.replace(partial, out.model)
+    from pipeline.training import saved
+
+    saved.save(model, out.model, facts)
     files.write_csv(out.history, [{k: v for k, v in row.items() if k != "time"} for row in state.history])
     files.write_json(out.run, run)
 

@@ -21,6 +21,19 @@ def test_a_temperature_undoes_what_made_a_network_too_sure():
     assert after["accuracy"] == before["accuracy"]
 
 
+def test_the_threshold_is_the_lowest_from_which_on_answers_are_right_often_enough():
+    highest = np.array([0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4])
+    right = np.array([1, 1, 0, 1, 1, 0, 0, 1], bool)  # at 0.7 and above 4 of 5, at 0.6 and above 4 of 6
+    probabilities = np.stack([highest, 1 - highest], axis=1)
+    probabilities[highest < 0.5] = [0.3, 0.4]
+    named = probabilities.argmax(1)
+    labels = np.where(right, named, 1 - named)
+    assert calibration.threshold(probabilities, labels, 0.8) == 0.7
+    assert calibration.sure(probabilities, labels, 0.7) == {"share": 5 / 8, "accuracy": 0.8}
+    assert calibration.threshold(probabilities, 1 - named, 0.8) == 1.0
+    assert calibration.sure(probabilities, labels, 1.0) == {"share": 0.0, "accuracy": 0.0}
+
+
 def test_a_probability_of_nothing_stays_a_number():
     scaled = calibration.scaled(np.array([[1.0, 0.0, 0.0]], np.float32), 2.0)
     assert scaled.sum() == pytest.approx(1)

@@ -91,7 +91,8 @@ def test_the_paths_of_the_code_are_those_of_dvc_yaml():
 
 
 def test_pictures_of_people_stay_out_of_git():
-    shown = {"results/report.html", "results/samples.png", "results/inspection.png", "results/mistakes.png"}
+    pictures = ("samples", "inspection", "mistakes", "explanations")
+    shown = {"results/report.html", *(f"results/{name}.png" for name in pictures)}
     cached = {o for stage in STAGES for kind in ("outs",) for o in DECLARED[stage].get(kind, []) if isinstance(o, str)}
     ignored = {f"results{line}" for line in (ROOT / "results/.gitignore").read_text().split()}
     assert shown <= cached

@@ -68,9 +68,9 @@ class TestCommand:
             assert f"{row['file']} " in printed
 
     def test_a_file_that_answers_otherwise_is_not_kept(self, trained):
-        from pipeline.evaluation import scoring
+        from pipeline.training import saved
 
-        net = scoring.load(trained.path("models/model.h5"))
+        net = saved.load(trained.path("models/model.h5"))
         kernel, bias = net.get_weights()
         # int8 has 256 steps for all emotions' scores together: one that is far away leaves none for the others.
         kernel[:, 1], bias[1] = 0, -1e6

@@ -6,7 +6,8 @@ import pytest
 from pipeline import models
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
-from pipeline.evaluation import cost, scoring
+from pipeline.evaluation import cost
+from pipeline.training import saved
 
 
 def test_the_seed_network_is_the_notebooks(config):
@@ -39,7 +40,7 @@ def test_h5_keeps_the_predictions(config, name, tmp_path):
     net = models.build(config(f"model={name}").model, 7)
     images = np.random.default_rng(0).random((9, 48, 48, 1), dtype=np.float32)
     net.save(tmp_path / "model.h5", include_optimizer=False)
-    again = scoring.load(tmp_path / "model.h5")
+    again = saved.load(tmp_path / "model.h5")
     np.testing.assert_array_equal(again.predict(images, verbose=0), net.predict(images, verbose=0))
 
 
@@ -51,4 +52,4 @@ def test_the_width_of_the_last_layer_is_the_number_of_emotions(config):
 def test_a_file_that_is_no_model_is_refused(tmp_path, content):
     (tmp_path / "model.h5").write_bytes(content)
     with pytest.raises(PipelineError, match=r"model\.h5 holds no network"):
-        scoring.load(tmp_path / "model.h5")
+        saved.load(tmp_path / "model.h5")

@@ -32,9 +32,9 @@ def ran(printed: str) -> list[str]:
 
 
 def weights(project: Project) -> list[np.ndarray]:
-    from pipeline.evaluation import scoring
+    from pipeline.training import saved
 
-    return scoring.load(project.path("models/model.h5")).get_weights()
+    return saved.load(project.path("models/model.h5")).get_weights()
 
 
 @pytest.mark.xdist_group("finished")
@@ -59,7 +59,8 @@ class TestFinished:
     def test_every_out_is_there_and_nothing_half_written(self, finished):
         files = finished.files()
         assert {"models/model.h5", "results/history.csv", "results/run.json", "results/report.html"} <= files
-        pictures = ("samples", "balance", "curves", "confusion", "emotions", "calibration", "inspection", "mistakes")
+        pictures = ["samples", "balance", "curves", "confusion", "emotions", "calibration"]
+        pictures += ["inspection", "mistakes", "explanations"]
         assert {f"results/{name}.png" for name in pictures} <= files
         assert not [name for name in files if "partial" in name or name.endswith(".part")]
         assert not list(finished.path("outputs/checkpoints").glob("*/state.npz"))
@@ -87,22 +88,24 @@ class TestFinished:
         assert version.run_id == run.info.run_id
         assert float(version.tags["val_accuracy"]) == run.data.metrics["kept_val_accuracy"]
 
-    def test_mlflows_own_model_predicts_the_same(self, finished):
+    def test_mlflows_own_model_takes_pictures_and_predicts_the_same(self, finished):
         import mlflow
+        import pandas as pd
 
         from pipeline.core.schema import EMOTIONS
         from pipeline.data import arrays
         from pipeline.evaluation import scoring
-        from pipeline.training import batches
+        from pipeline.training import saved
 
         (run,) = runs(finished)
         mlflow.set_tracking_uri(f"sqlite:///{finished.path('mlruns/mlflow.db')}")
         loaded = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
-        assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 48, 48, 1)
         split = arrays.load(finished.path("data/arrays/faces"), "test", list(EMOTIONS))
-        expected = scoring.predict(scoring.load(finished.path("models/model.h5")), split)
-        images = batches.to_unit(split.images()).numpy()
-        np.testing.assert_allclose(loaded.predict(images), expected, atol=1e-6)
+        expected = scoring.predict(saved.load(finished.path("models/model.h5")), split)
+        expected = expected ** (1 / run.data.metrics["temperature"])
+        answers = loaded.predict(pd.DataFrame({"image": list(split.images())}))
+        found = answers[list(EMOTIONS)].to_numpy(float)
+        np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), atol=1e-4)
 
     def test_dvc_shows_the_metrics_and_plots(self, finished):
         shown = json.loads(finished.run("dvc", "metrics", "show", "--json").stdout)

@@ -10,7 +10,17 @@ from pipeline.evaluation import report
 from pipeline.evaluation.page import _shown
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
-FIGURES = ["samples", "balance", "curves", "confusion", "emotions", "calibration", "inspection", "mistakes"]
+FIGURES = [
+    "samples",
+    "balance",
+    "curves",
+    "confusion",
+    "emotions",
+    "calibration",
+    "inspection",
+    "mistakes",
+    "explanations",
+]
 SPLITS = ["train", "val", "test"]
 DIGEST = "5a" * 32
 BANNER = "Drawn faces: says nothing about real ones"
@@ -43,6 +53,7 @@ def content(data: str = "fer2013", classes: list[str] = EMOTIONS) -> dict:
             "kaggle_test": split(0.5543, classes),
             "mirrored": {s: split(0.5912, classes) for s in ("val", "test", "test_clean", "kaggle_test")},
             "calibrated": {"temperature": 1.0728, "test": split(0.5678, classes) | {"ece": 0.0234}},
+            "sure": {"threshold": 0.6, "test": {"share": 0.55, "accuracy": 0.81}},
             "inspection": {"images": 7, "right": 3},
         },
         "speed": {

@@ -11,6 +11,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Linear, Teacher
 from pipeline.data.arrays import Split
 from pipeline.evaluation import scoring
+from pipeline.training import saved
 from pipeline.training.targets import targets
 from tests.recipes import NO_TEACHER
 
@@ -42,7 +43,7 @@ def test_a_smoothed_label_still_names_its_class_and_sums_to_one(split):
 
 
 def test_teachers_have_their_share_in_the_mean(split, networks, tmp_path):
-    said = [scoring.predict_with_mirror(scoring.load(tmp_path / name), split) for name in networks]
+    said = [scoring.predict_with_mirror(saved.load(tmp_path / name), split) for name in networks]
     expected = 0.6 * np.eye(3)[split.labels] + 0.4 * sum(said) / 2
     found = targets(split, 3, 0.0, Teacher(networks=networks, share=0.4))
     assert found.dtype == np.float32

@@ -26,7 +26,8 @@ def write(
 ) -> None:
     """Write the page to `path`; when that fails, what stood there stays.
 
-    `figures` are PNG files: samples, balance, curves, confusion, emotions, calibration, inspection, mistakes.
+    `figures` are PNG files: samples, balance, curves, confusion, emotions, calibration, inspection, mistakes,
+    explanations.
     """
     files.replace(path, _render(metrics, speed, run, history, audit, figures).encode())
 

@@ -1,27 +1,16 @@
-"""A trained network at work: loading it, predicting, and timing that."""
+"""A trained network's predictions of a split, and how long they take."""
 
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.core.errors import PipelineError
 from pipeline.data.arrays import Split
 from pipeline.training import batches
 
 BATCH = 256
 """Images scored together."""
-
-
-def load(path: Path) -> keras.Model:
-    """Return the network in the .h5 file `path`; code that a file carries is refused."""
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise PipelineError(f"{path} holds no network that can be read: {reason}") from error
 
 
 def predict(model: keras.Model, split: Split) -> np.ndarray:

@@ -2,10 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.core.errors import PipelineError
+
+if TYPE_CHECKING:
+    import keras
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """From (n, 48, 48, 1) float32 images in [0, 1] to (n, k) probabilities."""
@@ -25,11 +29,15 @@ def load(path: Path, threads: int = 1) -> Predict:
 
 
 def _keras(path: Path, threads: int) -> Predict:
+    from pipeline.training import saved
+
+    return compiled(saved.load(path))
+
+
+def compiled(model: "keras.Model") -> Predict:
+    """Return `model` as a function that TensorFlow compiles once, for batches of any size."""
     import tensorflow as tf
 
-    from pipeline.evaluation import scoring
-
-    model = scoring.load(path)
     call = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
     return lambda images: call(tf.constant(images)).numpy()
 

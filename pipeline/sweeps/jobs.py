@@ -105,10 +105,11 @@ def score(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> dict[str, Any
     from pipeline.data import arrays
     from pipeline.evaluation import metrics, predictions, scoring
     from pipeline.plots.learning import curves
+    from pipeline.training import saved
 
     classes = cfg.data.classes
     val = arrays.load(paths.arrays(cfg.data.name), "val", classes)
-    predicted = predictions.Predicted(scoring.predict(scoring.load(out.model), val), val.labels)
+    predicted = predictions.Predicted(scoring.predict(saved.load(out.model), val), val.labels)
     predictions.save(out.predictions, {"val": predicted})
     scores = metrics.score(*predicted, classes)
     curves(out.figure("curves"), files.read_csv(out.history), cfg.data.name, run["epoch"])

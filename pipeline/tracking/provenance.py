@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.core import paths
 
-PACKAGES = ("tensorflow", "keras", "numpy", "mlflow", "dvc", "hydra-core")
+PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "mlflow", "dvc", "hydra-core")
 
 
 def git_commit() -> str | None:

@@ -16,9 +16,8 @@ from pipeline.core.schema import Tracking
 from pipeline.tracking import store
 
 if TYPE_CHECKING:
-    import keras
-    import numpy as np
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 # A server that does not answer is given up after seconds; MLflow's own bounds add up to minutes.
 _BOUNDS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
@@ -158,6 +157,43 @@ class Tracker:
         for file in files:
             self.client.log_artifact(run_id, str(file), folder)
 
+    def fetch(self, where: str, file: str, folder: Path) -> Path:
+        """Download the artifact `file` of a training into `folder`; return its path.
+
+        `where` is the training's id or its beginning, or a registered model: models:/NAME@ALIAS, models:/NAME/VERSION.
+        Raises PipelineError where there is no such training, or it has no such file.
+        """
+        import mlflow
+
+        run_id = self.training(where)
+        try:
+            return Path(self.client.download_artifacts(run_id, file, str(folder)))
+        except (mlflow.MlflowException, OSError) as error:
+            raise PipelineError(f"{where} gives no {file}: {_reason(error)}") from error
+
+    def trainings(self, most: int) -> "list[Run]":
+        """Return the newest finished trainings that were scored, at most so many."""
+        finished = "attributes.status = 'FINISHED' AND metrics.kept_val_accuracy > 0"
+        return list(self.client.search_runs([self.experiment_id], finished, max_results=most))
+
+    def training(self, where: str) -> str:
+        """Return the id of the training that `where` names, as in `fetch`; raise PipelineError where there is none."""
+        import mlflow
+
+        if found := re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([0-9]+))", where):
+            name, alias, number = found.groups()
+            get = self.client.get_model_version_by_alias if alias else self.client.get_model_version
+            try:
+                return get(name, alias or number).run_id
+            except mlflow.MlflowException as error:
+                raise PipelineError(f"{self.name} has no {where}: {_reason(error)}") from error
+        if not re.fullmatch(r"[0-9a-f]{6,32}", where):
+            raise PipelineError(f"no network {where!r}; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
+        runs = self.client.search_runs([self.experiment_id], f"attributes.run_id LIKE '{where}%'")
+        if len(runs) != 1:
+            raise PipelineError(f"{len(runs)} runs of {self.name} have an id that begins with {where}")
+        return runs[0].info.run_id
+
     def describe(self, run_id: str, text: str, picture: str | None = None) -> None:
         """Make `text` (Markdown) what MLflow's UI shows as the run's description, above the artifact `picture`."""
         if picture:
@@ -165,17 +201,32 @@ class Tracker:
             text += f"\n\n![{picture}](get-artifact?path={picture}&run_uuid={run_id})"
         self.client.set_tag(run_id, "mlflow.note.content", text)
 
-    def log_model(self, model: "keras.Model", example: "np.ndarray") -> None:
-        """Store `model` in MLflow's own format with the active run; the signature is that of `example`."""
+    def log_model(self, model: Path) -> None:
+        """Store the .h5 file `model` with the active run, as MLflow serves it: pictures in, named probabilities out.
+
+        What answers is this project's code, which is not stored: pipeline/prediction/served.py.
+        """
+        import warnings
+
         import mlflow
-        from mlflow.models import infer_signature
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
+        from mlflow.types.schema import AnyType
 
         from pipeline.tracking.provenance import versions
 
         known = versions()
-        needs = [f"{name}=={known[name]}" for name in ("tensorflow", "keras", "numpy")]
-        signature = infer_signature(example, model.predict(example, verbose=0))
-        mlflow.tensorflow.log_model(model, name="model", signature=signature, pip_requirements=needs)
+        needs = [f"{name}=={known[name]}" for name in ("tensorflow", "keras", "numpy", "opencv-python-headless")]
+        whole = ParamSchema([ParamSpec("whole", DataType.boolean, default=False)])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it asks for an example, and would run the network on it
+            mlflow.pyfunc.log_model(
+                name="model",
+                loader_module="pipeline.prediction.served",
+                data_path=str(model),
+                signature=ModelSignature(Schema([ColSpec(AnyType(), "image")]), params=whole),
+                pip_requirements=needs,
+            )
 
 
 def _alive_on() -> str:

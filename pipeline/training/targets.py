@@ -9,6 +9,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Teacher
 from pipeline.data.arrays import Split
 from pipeline.evaluation import scoring
+from pipeline.training import saved
 
 
 def targets(split: Split, classes: int, smoothing: float, teacher: Teacher) -> np.ndarray:
@@ -31,7 +32,7 @@ def _said(name: str, digest: str, split: Split, classes: int) -> np.ndarray:
     path = paths.ROOT / name
     if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise PipelineError(f"{path} is missing, or not the network that teacher.networks names by its SHA-256")
-    network = scoring.load(path)
+    network = saved.load(path)
     if network.output_shape[-1] != classes:
         raise PipelineError(f"{path} tells {network.output_shape[-1]} emotions apart, and the data have {classes}")
     return scoring.predict_with_mirror(network, split)

@@ -1,0 +1,102 @@
+"""Shows where in a face the network sees an emotion: Grad-CAM, on pictures, or on images of val or test."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core import paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.stage import command
+from pipeline.training import runtime
+
+if TYPE_CHECKING:
+    from pipeline.prediction.network import Network
+
+MOST, MISTAKES = 24, 12
+"""Faces on one picture, at most, and so many mistakes."""
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Draw what speaks for the emotions of faces in pictures, or of images of a split: the worst, or those chosen."""
+    asked = _parser().parse_args(arguments)
+    runtime.configure()
+    from pipeline.evaluation import gradcam
+    from pipeline.plots.explanations import explanations
+    from pipeline.prediction import network
+
+    answering = network.find(asked.model, asked.tracking)
+    if asked.inputs:
+        title, faces = "Faces", of_pictures(answering, asked.inputs, asked.whole)
+    else:
+        which = "images" if asked.images else "most confident mistakes"
+        title = f"{asked.data} {asked.split}: {which}"
+        faces = of_split(answering, asked.data, asked.split, asked.images)
+    explained = gradcam.explained(answering.model, faces, answering.facts.classes)
+    if faces and not explained:
+        raise PipelineError(f"{answering.name} has no convolutions, so that there is no map to look at")
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    explanations(asked.out, explained, title)
+    print(asked.out)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.explain", description=main.__doc__)
+    parser.add_argument("inputs", nargs="*", metavar="FILE|FOLDER", help="pictures; without any, images of a split")
+    model = "an .h5 file, an MLflow run's id, models:/NAME@ALIAS"
+    parser.add_argument("--model", default=str(paths.weights("sprint")), help=f"{model}; %(default)s without it")
+    parser.add_argument("--tracking", help="where runs are: an option of conf/tracking/; params.yaml's without it")
+    parser.add_argument("--whole", action="store_true", help="take each picture as one face")
+    parser.add_argument("--data", default="fer2013", help="the data set of the split; %(default)s without it")
+    parser.add_argument("--split", choices=["val", "test"], default="test")
+    numbers = "numbers of images of the split, from 0: 3,17; without it those with the most confident mistakes"
+    parser.add_argument("--images", type=lambda text: [int(i) for i in text.split(",")], metavar="I,J", help=numbers)
+    out = paths.ROOT / "outputs" / "explanations.png"
+    parser.add_argument("--out", type=Path, default=out, metavar="FILE.png", help="%(default)s without it")
+    return parser
+
+
+def of_pictures(network: "Network", inputs: list[str], whole: bool) -> list[dict[str, Any]]:
+    """Return the faces in the pictures that `inputs` name, with what the network says of them.
+
+    Raises PipelineError where a picture cannot be read.
+    """
+    import numpy as np
+
+    from pipeline.prediction import detection, media
+
+    detector = (lambda frame: [detection.whole(frame)]) if whole else detection.load()
+    cut = []
+    for _, path in media.files(inputs, paths.ROOT / "outputs"):
+        for frame in () if media.is_video(path) else media.frames(path):
+            cut += [detection.crop(frame.pixels, box) for box in detector(frame.pixels)]
+    if not cut:
+        raise PipelineError("no face is found; --whole takes each picture as one")
+    pixels = np.stack(cut[:MOST])
+    named = network.probabilities(pixels)
+    return [
+        {"pixels": face, "truth": None, "prediction": network.facts.classes[p.argmax()], "confidence": float(p.max())}
+        for face, p in zip(pixels, named, strict=True)
+    ]
+
+
+def of_split(network: "Network", data: str, split: str, chosen: list[int] | None) -> list[dict[str, Any]]:
+    """Return the images `chosen` of a split, or those with the most confident mistakes, with what the network says.
+
+    Raises PipelineError where there is no such image.
+    """
+    from pipeline import evaluate
+    from pipeline.data import arrays
+
+    classes = network.facts.classes
+    images = arrays.load(paths.arrays(data), split, classes)
+    probabilities = network.probabilities(images.images())
+    if chosen is None:
+        return evaluate.confident_mistakes(images, probabilities, classes, MISTAKES)
+    if wrong := [i for i in chosen if not 0 <= i < len(images)]:
+        raise PipelineError(f"{split} has no image {wrong[0]}; accepted: 0 to {len(images) - 1}")
+    return [evaluate.face(images, probabilities, classes, i) for i in chosen[:MOST]]
+
+
+if __name__ == "__main__":
+    main()

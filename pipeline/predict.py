@@ -1,0 +1,156 @@
+"""Names the emotions of the faces in pictures and videos: boxes and bars to look at, and a line for each face."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.core import paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.progress import progress
+from pipeline.core.stage import command
+from pipeline.training import runtime
+
+if TYPE_CHECKING:
+    from pipeline.prediction.detection import Box, Detector
+    from pipeline.prediction.media import Frame
+    from pipeline.prediction.network import Network
+
+TOGETHER = 64
+"""Faces that are predicted together."""
+PIXELS = 30_000_000
+"""Pixels of the frames that wait for it, at most."""
+
+
+class Seen(NamedTuple):
+    """A frame of the file called `name`, with the boxes of its faces."""
+
+    name: str
+    path: Path | None
+    frame: "Frame"
+    boxes: "list[Box]"
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Predict what is in pictures, folders, videos (or "-", a picture from standard input), or before a camera."""
+    asked = _parser().parse_args(arguments)
+    if bool(asked.inputs) == bool(asked.camera):
+        raise PipelineError("nothing to look at; accepted: pictures, folders, videos, - or --camera NUMBER|VIDEO")
+    runtime.configure()
+    from pipeline.prediction import detection, network
+
+    answering = network.find(asked.model, asked.tracking)
+    print(f"{answering.name}: {', '.join(answering.facts.classes)}", file=sys.stderr)
+    if asked.camera:
+        from pipeline.prediction import live
+
+        live.watch(asked.camera, answering, detection.load(asked.detector, live.LONGEST), asked.out, asked.headless)
+        return
+    detector = (lambda frame: [detection.whole(frame)]) if asked.whole else detection.load(asked.detector)
+    failed = predict(asked.inputs, answering, detector, asked.out, asked.lines, asked.pictures)
+    if failed:
+        raise PipelineError(f"{failed} could not be read, the others are done; the warnings above name them")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.predict", description=main.__doc__)
+    parser.add_argument("inputs", nargs="*", metavar="FILE|FOLDER|-", help="pictures, videos, folders of them")
+    parser.add_argument("--camera", metavar="NUMBER|VIDEO", help="show a camera, or a video, live")
+    model = "an .h5 file, an MLflow run's id, models:/NAME@ALIAS"
+    parser.add_argument("--model", default=str(paths.weights("sprint")), help=f"{model}; %(default)s without it")
+    parser.add_argument("--tracking", help="where runs are: an option of conf/tracking/; params.yaml's without it")
+    parser.add_argument("--whole", action="store_true", help="take each picture as one face")
+    yunet = "YuNet's model file (.onnx), which finds more faces than the cascade that OpenCV brings"
+    parser.add_argument("--detector", type=Path, metavar="FILE", help=yunet)
+    parser.add_argument("--out", type=Path, default=paths.ROOT / "outputs" / "predictions", metavar="FOLDER")
+    parser.add_argument("--lines", choices=["csv", "jsonl"], default="csv", help="the format of faces.csv")
+    parser.add_argument("--no-pictures", dest="pictures", action="store_false", help="write lines alone")
+    parser.add_argument("--headless", action="store_true", help="with --camera: write a video, open no window")
+    return parser
+
+
+def predict(inputs: list[str], network: "Network", detector: "Detector", out: Path, lines: str, pictures: bool) -> int:
+    """Write faces.csv (or .jsonl) and the annotated `inputs` into the folder `out`; return how many were unreadable.
+
+    Frames stream through: what is in memory does not grow with their number.
+    """
+    from pipeline.prediction import drawing, media, output
+    from pipeline.prediction.network import Face
+
+    classes = network.facts.classes
+    table = output.Lines(out / f"faces.{lines}")
+    unreadable: list[str] = []
+    video: output.Video | None = None
+    alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+    with progress("pictures and frames", None, "frames") as advance:
+        for batch in _batches(_seen(inputs, out, detector, unreadable)):
+            answers = iter(_answers(batch, network))
+            for name, path, frame, boxes in batch:
+                faces = [Face(box, next(answers)) for box in boxes]
+                found = output.rows(name, frame.number, faces, classes)
+                table.write(found)
+                if alone and frame.number is None:
+                    _say(name, faces)
+                if pictures and frame.number is None:
+                    output.write_picture(out / f"{name}.png", drawing.annotate(frame.pixels, faces, classes))
+                elif pictures:
+                    if frame.number == 0:
+                        if video:
+                            video.finish()
+                        video = output.Video(out / f"{name}.mp4", media.rate(path))
+                    video.write(drawing.annotate(frame.pixels, faces, classes, columns=1))
+                advance(1)
+    if video:
+        video.finish()
+    table.finish()
+    print(f"{table.path}" + (f" and the annotated files beside it in {out}" if pictures else ""))
+    return len(unreadable)
+
+
+def _seen(inputs: list[str], but: Path, detector: "Detector", unreadable: list[str]) -> Iterator[Seen]:
+    """Yield all frames with the boxes of their faces; report the files that cannot be read, and go on."""
+    from pipeline.prediction import media
+
+    for name, path in media.files(inputs, but):
+        try:
+            for frame in media.frames(path):
+                yield Seen(name, path, frame, detector(frame.pixels))
+        except PipelineError as error:
+            print(f"warning: {error}", file=sys.stderr)
+            unreadable.append(name)
+
+
+def _batches(seen: Iterator[Seen]) -> Iterator[list[Seen]]:
+    """Yield frames together until they have enough faces, or too many pixels."""
+    batch: list[Seen] = []
+    faces = pixels = 0
+    for each in seen:
+        batch.append(each)
+        faces += len(each.boxes)
+        pixels += each.frame.pixels.shape[0] * each.frame.pixels.shape[1]
+        if faces >= TOGETHER or pixels >= PIXELS:
+            yield batch
+            batch, faces, pixels = [], 0, 0
+    if batch:
+        yield batch
+
+
+def _answers(batch: list[Seen], network: "Network") -> list:
+    import numpy as np
+
+    from pipeline.prediction import detection
+
+    cut = [(detection.crop(each.frame.pixels, box), box.side) for each in batch for box in each.boxes]
+    return network.answers(np.stack([c for c, _ in cut]), [side for _, side in cut]) if cut else []
+
+
+def _say(name: str, faces: list) -> None:
+    from pipeline.prediction.output import NO_FACE
+
+    print(f"{name}: " + ("; ".join(face.answer.text for face in faces) or NO_FACE))
+
+
+if __name__ == "__main__":
+    main()

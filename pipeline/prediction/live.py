@@ -1,0 +1,177 @@
+"""A camera, or a video as if it were one: emotions that are smoothed over time, in a window or in a video file."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.progress import progress
+from pipeline.prediction import detection, drawing, output
+from pipeline.prediction.detection import Box, Detector
+from pipeline.prediction.network import Face, Network
+
+LONGEST = 320
+"""Pixels along the longer side of what the detector sees: faces before a camera are large."""
+MEMORY = 0.8
+"""The share that what was seen before has in the probabilities of a face, a frame later."""
+OVERLAP = 0.3
+"""Intersection over union from which on boxes of two frames are of one face."""
+MISSED = 5
+"""Frames after which a face that is not found any more is forgotten."""
+
+
+class Track:
+    """A face followed from frame to frame: its box, its smoothed probabilities, and how long it was not seen."""
+
+    def __init__(self, box: Box, probabilities: np.ndarray):
+        """Begin with what one frame shows."""
+        self.box, self.probabilities, self.missed = box, probabilities, 0
+
+    def see(self, box: Box, probabilities: np.ndarray) -> None:
+        """Take what the next frame shows: an exponential moving average of boxes and probabilities."""
+        self.box = Box(*(round(0.5 * old + 0.5 * new) for old, new in zip(self.box, box, strict=True)))
+        self.probabilities = MEMORY * self.probabilities + (1 - MEMORY) * probabilities
+        self.missed = 0
+
+
+class Tracker:
+    """Follows the faces of one camera."""
+
+    def __init__(self) -> None:
+        """Begin with no faces."""
+        self.tracks: list[Track] = []
+
+    def update(self, boxes: list[Box], probabilities: np.ndarray) -> list[Track]:
+        """Take the faces of the next frame and return those that are in it, or were a moment ago, the largest first."""
+        unmatched = set(range(len(self.tracks)))
+        for track in self.tracks:
+            track.missed += 1
+        for box, shares in zip(boxes, probabilities, strict=True):
+            best = max(unmatched, key=lambda i: overlap(self.tracks[i].box, box), default=None)
+            if best is not None and overlap(self.tracks[best].box, box) >= OVERLAP:
+                unmatched.remove(best)
+                self.tracks[best].see(box, shares)
+            else:
+                self.tracks.append(Track(box, shares))
+        self.tracks = [track for track in self.tracks if track.missed <= MISSED]
+        return sorted(self.tracks, key=lambda track: -track.box.side)
+
+
+def overlap(a: Box, b: Box) -> float:
+    """Return the intersection of two boxes over their union."""
+    across = min(a.x + a.side, b.x + b.side) - max(a.x, b.x)
+    down = min(a.y + a.side, b.y + b.side) - max(a.y, b.y)
+    both = max(0, across) * max(0, down)
+    return both / (a.side**2 + b.side**2 - both)
+
+
+def watch(source: str, network: Network, detector: Detector, out: Path, headless: bool) -> None:
+    """Show the camera of that number, or a video file, until its window is closed or it ends.
+
+    Without a display, or where `headless`, the annotated frames become a video in the folder `out` instead.
+    Raises PipelineError where the source cannot be opened.
+    """
+    window = None if headless else _window(f"{network.name} - close the window, or press q, to end")
+    video = None if window else output.Video(out / "camera.mp4", _rate(source))
+    times: deque[float] = deque(maxlen=30)
+    tracker, shown = Tracker(), 0
+    began = time.perf_counter()
+    with progress("frames", None, "frames") as advance:
+        for frame in _frames(source):
+            times.append(time.perf_counter())
+            speed = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
+            picture = annotated(frame, network, detector, tracker, speed)
+            shown += 1
+            advance(1)
+            if video:
+                video.write(picture)
+            elif not window.show(picture):
+                break
+    if video:
+        video.finish()
+    print(f"{shown} frames, {shown / (time.perf_counter() - began):.0f} a second")
+    if video:
+        print(f"{video.path}")
+
+
+def annotated(
+    frame: np.ndarray, network: Network, detector: Detector, tracker: Tracker, speed: float | None
+) -> np.ndarray:
+    """Return the (h, w, 3) uint8 `frame` with its faces, their smoothed emotions, and the frames a second."""
+    boxes = detector(frame)
+    cut = np.stack([detection.crop(frame, box) for box in boxes]) if boxes else np.empty((0, 48, 48), np.uint8)
+    seen = network.probabilities(cut) if boxes else np.empty((0, len(network.facts.classes)))
+    tracks = tracker.update(boxes, seen)
+    crops = (detection.crop(frame, track.box) for track in tracks)
+    answers = [network.answer(c, t.box.side, t.probabilities) for c, t in zip(crops, tracks, strict=True)]
+    faces = [Face(track.box, answer) for track, answer in zip(tracks, answers, strict=True)]
+    note = f"{speed:.0f} frames a second" if speed else ""
+    return drawing.annotate(frame, faces, network.facts.classes, columns=1, note=note)
+
+
+def _frames(source: str) -> Iterator[np.ndarray]:
+    camera = cv2.VideoCapture(int(source) if source.isdigit() else source)
+    try:
+        if not camera.isOpened():
+            known = "the number of a camera (0 is the first), or a video file"
+            raise PipelineError(f"{source} cannot be opened; accepted: {known}")
+        while (read := camera.read())[0]:
+            yield read[1]
+    finally:
+        camera.release()
+
+
+def _rate(source: str) -> float:
+    from pipeline.prediction import media
+
+    return 25.0 if source.isdigit() else media.rate(Path(source))
+
+
+class Window:
+    """A window of Tk's."""
+
+    def __init__(self, title: str):
+        """Open it; raises tkinter.TclError where there is no display."""
+        import tkinter
+
+        self.root = tkinter.Tk()
+        self.root.title(title)
+        self.label = tkinter.Label(self.root, borderwidth=0)
+        self.label.pack()
+        self.open = True
+        self.root.protocol("WM_DELETE_WINDOW", self.close)
+        for key in ("q", "<Escape>"):
+            self.root.bind(key, lambda event: self.close())
+
+    def close(self) -> None:
+        """End it."""
+        self.open = False
+
+    def show(self, frame: np.ndarray) -> bool:
+        """Show the (h, w, 3) uint8 `frame`, blue first; return whether the window is still open."""
+        import tkinter
+
+        height, width = frame.shape[:2]
+        content = f"P6 {width} {height} 255 ".encode() + frame[:, :, ::-1].tobytes()
+        self.picture = tkinter.PhotoImage(data=content, format="PPM")  # kept: Tk draws it later
+        self.label.configure(image=self.picture)
+        self.root.update()
+        if not self.open:
+            self.root.destroy()
+        return self.open
+
+
+def _window(title: str) -> Window | None:
+    try:
+        import tkinter
+
+        return Window(title)
+    except ImportError:
+        print("this Python has no tkinter: a video is written instead of opening a window")
+    except tkinter.TclError as error:
+        print(f"no window ({error}): a video is written instead")
+    return None

@@ -1,0 +1,130 @@
+"""Reads pictures and videos as frames, one at a time."""
+
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pipeline.core.errors import PipelineError
+
+PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"))
+VIDEOS = frozenset((".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"))
+STANDARD_INPUT = "-"
+LARGEST = 100_000_000
+"""Pixels of the largest picture that is decoded: 300 MB."""
+
+
+class Frame(NamedTuple):
+    """A picture, or a frame of a video: (h, w, 3) uint8, blue first; `number` counts a video's frames from 0."""
+
+    number: int | None
+    pixels: np.ndarray
+
+
+def files(names: Iterable[str], but: Path) -> Iterator[tuple[str, Path | None]]:
+    """Yield the name of each file, each another one, and its path; None for "-".
+
+    A name is relative to the folder that was given, or the file's own; another file with the same has a number before
+    it. A folder gives the pictures and videos in it and below, in order, except those in the folder `but`.
+    """
+    times: Counter[str] = Counter()
+    for name, path in _found(names):
+        if path is None or but.resolve() not in path.resolve().parents:
+            times[name] += 1
+            yield name if times[name] == 1 else f"{times[name]}-{name}", path
+
+
+def _found(names: Iterable[str]) -> Iterator[tuple[str, Path | None]]:
+    for name in names:
+        path = Path(name)
+        if name == STANDARD_INPUT:
+            yield "standard-input", None
+        elif path.is_dir():
+            for found in sorted(path.rglob("*")):
+                if found.suffix.lower() in PICTURES | VIDEOS and found.is_file():
+                    yield found.relative_to(path).as_posix(), found
+        else:
+            yield path.name, path
+
+
+def is_video(path: Path | None) -> bool:
+    """Tell whether a file is read as a video."""
+    return path is not None and path.suffix.lower() in VIDEOS
+
+
+def frames(path: Path | None) -> Iterator[Frame]:
+    """Yield the frames of the video `path`, or the one of a picture; None is a picture from standard input.
+
+    Raises PipelineError where the file cannot be read as one.
+    """
+    if is_video(path):
+        yield from _video(path)
+    else:
+        yield Frame(None, decode(sys.stdin.buffer if path is None else path, str(path or "standard input")))
+
+
+def rate(path: Path) -> float:
+    """Return how many frames a second the video `path` has; 25 where it does not say."""
+    video = cv2.VideoCapture(str(path))
+    try:
+        return video.get(cv2.CAP_PROP_FPS) or 25.0
+    finally:
+        video.release()
+
+
+def decode(source: Path | IO[bytes], name: str) -> np.ndarray:
+    """Return the picture in `source`, which errors call `name`, as (h, w, 3) uint8, blue first.
+
+    Raises PipelineError where it is none, or too large.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, at sizes that are checked here
+            with Image.open(source) as picture:
+                if picture.width * picture.height > LARGEST:
+                    raise PipelineError(
+                        f"{name} has {picture.width} x {picture.height} pixels; accepted: at most {LARGEST:,} in all"
+                    )
+                return np.ascontiguousarray(np.asarray(_eight_bits(picture))[:, :, ::-1])
+    except FileNotFoundError as error:
+        raise PipelineError(f"{name} is missing") from error
+    except UnidentifiedImageError as error:
+        raise PipelineError(f"{name} is no picture or video that can be read") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise PipelineError(f"{name} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Return `picture` upright, in RGB of 8 bits; what is transparent becomes white."""
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):  # 16 bits: convert("RGB") would cut off what is above 255
+        levels = np.asarray(picture, np.float32)
+        picture = Image.fromarray((levels / max(levels.max(), 255.0) * 255).astype(np.uint8))
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return picture.convert("RGB")
+
+
+def _video(path: Path) -> Iterator[Frame]:
+    if not path.is_file():
+        raise PipelineError(f"{path} is missing")
+    video = cv2.VideoCapture(str(path))
+    try:
+        number = 0
+        while True:
+            there, pixels = video.read()
+            if not there:
+                break
+            yield Frame(number, pixels)
+            number += 1
+    finally:
+        video.release()
+    if number == 0:
+        raise PipelineError(f"{path} is no video that can be read")

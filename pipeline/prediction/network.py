@@ -1,0 +1,110 @@
+"""A trained network that answers: from grey faces to emotions, with how sure it is."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from pipeline.core.errors import PipelineError
+from pipeline.evaluation import calibration
+from pipeline.exporting import runtimes
+from pipeline.prediction import detection
+from pipeline.training import batches, saved
+
+if TYPE_CHECKING:
+    from pipeline.tracking.tracker import Tracker
+
+SMALL = 28
+"""Pixels along the side of a face below which no answer is sure."""
+SHARPNESS = 0.05
+"""... and the sharpness: every image of FER-2013's val has more."""
+
+
+class Answer(NamedTuple):
+    """What a network says of a face: the likeliest emotion, all calibrated probabilities, and why it is unsure.
+
+    `doubt` is empty where the answer is sure; else it says "close", "small" or "blurred".
+    """
+
+    emotion: str
+    probabilities: np.ndarray
+    doubt: str
+
+    @property
+    def text(self) -> str:
+        """Return the emotion, or that there is none to be sure of, with its probability."""
+        return f"{'unsure: ' if self.doubt else ''}{self.emotion} {self.probabilities.max():.0%}"
+
+
+class Face(NamedTuple):
+    """A face in a frame, and what the network says of it."""
+
+    box: detection.Box
+    answer: Answer
+
+
+class Network:
+    """A network with what its answers mean."""
+
+    def __init__(self, path: Path, name: str | None = None):
+        """Load the .h5 file `path`; raise PipelineError where it holds no network of grey 48x48 faces."""
+        self.name = name or str(path)
+        self.model = saved.load(path)
+        self.facts = saved.facts(path, self.model.output_shape[-1])
+        self._predict = runtimes.compiled(self.model)
+
+    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
+        """Return (n, k) calibrated probabilities of (n, 48, 48) uint8 grey faces."""
+        raw = self._predict(batches.to_unit(pixels).numpy())
+        return calibration.scaled(raw, self.facts.temperature)
+
+    def faces(self, frame: np.ndarray, boxes: list[detection.Box]) -> list[Face]:
+        """Return the faces in `boxes` of an (h, w, 3) uint8 frame, blue first, with what is said of them."""
+        if not boxes:
+            return []
+        cut = np.stack([detection.crop(frame, box) for box in boxes])
+        return [Face(*each) for each in zip(boxes, self.answers(cut, [box.side for box in boxes]), strict=True)]
+
+    def answers(self, pixels: np.ndarray, sides: list[int]) -> list[Answer]:
+        """Return an answer for each of (n, 48, 48) uint8 grey faces, which had so many pixels along a side before."""
+        return [self.answer(*each) for each in zip(pixels, sides, self.probabilities(pixels), strict=True)]
+
+    def answer(self, face: np.ndarray, side: int, probabilities: np.ndarray) -> Answer:
+        """Return the answer that (k,) calibrated `probabilities` give for a (48, 48) uint8 face of `side` pixels."""
+        emotion = self.facts.classes[int(probabilities.argmax())]
+        close = probabilities.max() < self.facts.threshold
+        doubt = "small" if side < SMALL else "blurred" if sharpness(face) < SHARPNESS else "close" if close else ""
+        return Answer(emotion, probabilities, doubt)
+
+
+def sharpness(face: np.ndarray) -> float:
+    """Return how fine the finest detail of an (h, w) uint8 face is: its Laplacian's variance over its own.
+
+    Source of the measure: Pech-Pacheco et al. 2000, doi:10.1109/ICPR.2000.903548; divided by the variance, it does
+    not depend on the light. An even face has none.
+    """
+    variance = float(face.var())
+    return float(cv2.Laplacian(face, cv2.CV_32F).var()) / variance if variance else 0.0
+
+
+def find(where: str, tracking: "str | Tracker | None" = None) -> Network:
+    """Return the network of an .h5 file, of an MLflow run (its id), `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+
+    `tracking` says where runs and models are looked for: an open tracker, or an option of conf/tracking/;
+    params.yaml's without it. Raises PipelineError where there is none.
+    """
+    path = Path(where)
+    if path.suffix == ".h5":
+        if not path.is_file():
+            raise PipelineError(f"{path} is missing; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
+        return Network(path)
+    from pipeline.core import config
+    from pipeline.tracking.tracker import Tracker
+
+    if not isinstance(tracking, Tracker):
+        cfg, _ = config.compose([f"tracking={tracking}"] if tracking else [])
+        tracking = Tracker(cfg.tracking)
+    with tempfile.TemporaryDirectory() as folder:
+        return Network(tracking.fetch(where, "model.h5", Path(folder)), where)

@@ -1,0 +1,90 @@
+"""Writes what was found: a line for each face, and annotated pictures and videos."""
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from pipeline.core import files
+from pipeline.core.errors import PipelineError
+from pipeline.prediction.network import Face
+
+NO_FACE = "no face"
+
+
+def rows(name: str, number: int | None, faces: list[Face], classes: list[str]) -> list[dict[str, Any]]:
+    """Return a row for each face of a frame, or one that says that there is none.
+
+    A row has file, frame (of a video, from 0), face (from 1, the largest first), x, y and side (of the box, in pixels
+    of the frame), answer, doubt (none where the answer is sure) and the calibrated probability of each emotion.
+    """
+    keys = ("file", "frame", "face", "x", "y", "side", "answer", "doubt", *classes)
+    if not faces:
+        return [dict.fromkeys(keys) | {"file": name, "frame": number, "answer": NO_FACE}]
+    found = []
+    for place, (box, answer) in enumerate(faces, 1):
+        shares = (round(float(p), 4) for p in answer.probabilities)
+        values = name, number, place, *box, answer.emotion, answer.doubt or None, *shares
+        found.append(dict(zip(keys, values, strict=True)))
+    return found
+
+
+class Lines:
+    """A .csv or .jsonl file of rows that grows with the work; it has its name once it is complete."""
+
+    def __init__(self, path: Path):
+        """Begin the file `path`; what was done is in PATH.partial until it is complete."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self._partial = path, path.with_name(path.name + ".partial")
+        self._file = open(self._partial, "w", newline="")  # noqa: SIM115 (closed by finish)
+        self._table: csv.DictWriter | None = None
+
+    def write(self, found: list[dict[str, Any]]) -> None:
+        """Add `found`, whose rows all have the same keys."""
+        if self.path.suffix == ".jsonl":
+            self._file.writelines(json.dumps(row) + "\n" for row in found)
+            return
+        if self._table is None:
+            self._table = csv.DictWriter(self._file, list(found[0]), lineterminator="\n")
+            self._table.writeheader()
+        self._table.writerows(found)
+
+    def finish(self) -> None:
+        """Give the file its name."""
+        self._file.close()
+        os.replace(self._partial, self.path)
+
+
+def write_picture(path: Path, frame: np.ndarray) -> None:
+    """Write the (h, w, 3) uint8 `frame`, blue first, as the PNG file `path`."""
+    files.replace(path, cv2.imencode(".png", frame)[1].tobytes())
+
+
+class Video:
+    """An .mp4 file that grows frame by frame; it has its name once it is complete."""
+
+    def __init__(self, path: Path, rate: float):
+        """Begin the file `path`, of `rate` frames a second; it is NAME.partial.mp4 until then."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.rate, self._partial = path, rate, path.with_suffix(".partial.mp4")
+        self._writer: cv2.VideoWriter | None = None
+
+    def write(self, frame: np.ndarray) -> None:
+        """Add `frame`; all have the size of the first. Raises PipelineError where the file cannot be written."""
+        frame = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]  # what the codec takes
+        if self._writer is None:
+            codec = cv2.VideoWriter_fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._partial), codec, self.rate, frame.shape[1::-1])
+            if not self._writer.isOpened():
+                raise PipelineError(f"{self._partial} cannot be written")
+        self._writer.write(frame)
+
+    def finish(self) -> None:
+        """Give the file its name."""
+        if self._writer is not None:
+            self._writer.release()
+            os.replace(self._partial, self.path)

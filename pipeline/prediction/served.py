@@ -1,0 +1,86 @@
+"""The network as MLflow serves it: pictures of any size in, named probabilities out.
+
+MLflow calls `_load_pyfunc` when it loads a model that a training has logged: no code is in the model, only its name.
+"""
+
+import base64
+import binascii
+import io
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow import MlflowException
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import IMAGE_SIZE
+from pipeline.prediction import detection, media, output
+from pipeline.prediction.network import Face, Network
+
+COLUMN = "image"
+
+
+class Served:
+    """What `mlflow.pyfunc.load_model` and `mlflow models serve` call."""
+
+    def __init__(self, path: Path):
+        """Load the .h5 file `path`."""
+        self.network = Network(path)
+        self.detector = detection.load()
+        self._one_at_a_time = Lock()  # the server answers in several threads, and a detector has a state
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Return a row for each picture: the answer for its largest face, as pipeline.predict writes it.
+
+        `data` is a table with the column image, or a list: each picture the bytes of a file, the same in base64, or an
+        array of grey levels (h, w) or colours (h, w, 3; red first) from 0 to 255. One of 48x48 pixels, or any where
+        `params` has whole=True, is a face as it is. Raises MlflowException where one is no picture.
+        """
+        pictures = list(data[COLUMN]) if isinstance(data, pd.DataFrame) else list(data)
+        whole = bool((params or {}).get("whole"))
+        try:
+            frames = [_frame(picture, place) for place, picture in enumerate(pictures)]
+        except PipelineError as error:  # MLflow's server tells its client of its own errors alone
+            raise MlflowException.invalid_parameter_value(str(error)) from error
+        boxes = [self._box(frame, whole) for frame in frames]
+        cut = [(detection.crop(frame, box), box) for frame, box in zip(frames, boxes, strict=True) if box]
+        answers = iter(self.network.answers(np.stack([c for c, _ in cut]), [box.side for _, box in cut]) if cut else [])
+        rows = []
+        for place, box in enumerate(boxes):
+            faces = [Face(box, next(answers))] if box else []
+            rows += output.rows(str(place), None, faces, self.network.facts.classes)
+        return pd.DataFrame(rows).drop(columns=["file", "frame", "face"])
+
+    def _box(self, frame: np.ndarray, whole: bool) -> detection.Box | None:
+        if whole or frame.shape[:2] == (IMAGE_SIZE, IMAGE_SIZE):
+            return detection.whole(frame)
+        with self._one_at_a_time:
+            return next(iter(self.detector(frame)), None)
+
+
+def _frame(picture: Any, place: int) -> np.ndarray:
+    """Return a picture as (h, w, 3) uint8, blue first."""
+    if isinstance(picture, str):
+        try:
+            picture = base64.b64decode(picture, validate=True)
+        except binascii.Error as error:
+            raise PipelineError(f"picture {place} is neither base64 nor an array: {error}") from error
+    if isinstance(picture, bytes):
+        return media.decode(io.BytesIO(picture), f"picture {place}")
+    known = "accepted: (h, w) or (h, w, 3) numbers from 0 to 255"
+    try:
+        levels = np.asarray(picture, np.float64)
+    except (TypeError, ValueError) as error:
+        raise PipelineError(f"picture {place} is no array of numbers; {known}") from error
+    if not (levels.ndim == 2 or (levels.ndim == 3 and levels.shape[2] == 3)) or levels.size == 0:
+        raise PipelineError(f"picture {place} has the shape {levels.shape}; {known}")
+    if not (levels.min() >= 0 and levels.max() <= 255):
+        raise PipelineError(f"picture {place} has numbers from {levels.min():g} to {levels.max():g}; {known}")
+    grey = levels.astype(np.uint8)
+    return np.ascontiguousarray(grey[:, :, ::-1] if grey.ndim == 3 else grey[:, :, None].repeat(3, axis=2))
+
+
+def _load_pyfunc(path: str) -> Served:
+    return Served(Path(path))

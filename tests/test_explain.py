@@ -1,0 +1,88 @@
+"""Grad-CAM: it points to what an answer depends on, for every network that has maps."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline import models
+from pipeline.core import paths
+from pipeline.core.schema import EMOTIONS
+from pipeline.evaluation import gradcam
+from tests.conftest import Project
+
+
+@pytest.fixture
+def watching() -> keras.Model:
+    """Return a network that says happy where a picture is light, and angry where it is dark, by the mean of a map."""
+    net = keras.Sequential([keras.Input((48, 48, 1))])
+    net.add(keras.layers.AveragePooling2D(4))
+    net.add(keras.layers.Conv2D(7, 1))
+    net.add(keras.layers.ReLU())
+    net.add(keras.layers.GlobalAveragePooling2D())
+    net.add(keras.layers.Softmax())
+    kernel, bias = np.zeros((1, 1, 1, 7), np.float32), np.zeros(7, np.float32)
+    kernel[..., 0], kernel[..., 3], bias[0], bias[3] = -60, 60, 30, -30
+    net.layers[1].set_weights([kernel, bias])
+    return net
+
+
+def test_a_map_points_to_what_speaks_for_the_emotion(watching):
+    images = np.full((2, 48, 48, 1), 0.5, np.float32)
+    images[:, 4:12, 32:40], images[:, 28:36, 8:16] = 1.0, 0.0
+    happy, angry = gradcam.maps(watching, images, np.array([3, 0]))
+    assert np.unravel_index(happy.argmax(), happy.shape)[0] in range(4, 12)
+    assert np.unravel_index(happy.argmax(), happy.shape)[1] in range(32, 40)
+    assert np.unravel_index(angry.argmax(), angry.shape)[0] in range(28, 36)
+    assert np.unravel_index(angry.argmax(), angry.shape)[1] in range(8, 16)
+    for found in (happy, angry):
+        assert found.min() >= 0
+        assert found.max() == pytest.approx(1, abs=1e-6)
+
+
+def test_where_nothing_speaks_for_an_emotion_its_map_is_empty(watching):
+    (fear,) = gradcam.maps(watching, np.zeros((1, 48, 48, 1), np.float32), np.array([2]))
+    assert (fear == 0).all()
+
+
+@pytest.mark.parametrize("name", sorted({path.stem for path in (paths.CONF / "model").glob("*.yaml")} - {"linear"}))
+def test_every_network_with_convolutions_has_maps(config, name):
+    net = models.build(config(f"model={name}").model, 7)
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+    face = {"pixels": pixels, "truth": "fear", "prediction": "happy"}
+    (found,) = gradcam.explained(net, [face], list(EMOTIONS))
+    assert set(found["maps"]) == {"fear", "happy"}
+    assert all(each.shape == (48, 48) and np.isfinite(each).all() for each in found["maps"].values())
+
+
+def test_a_network_without_convolutions_is_not_explained(config):
+    net = models.build(config("model=linear").model, 7)
+    face = {"pixels": np.zeros((48, 48), np.uint8), "truth": None, "prediction": "happy"}
+    assert gradcam.explained(net, [face], list(EMOTIONS)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("finished")
+class TestCommand:
+    @pytest.mark.parametrize("which", [["--split", "val"], ["--images", "0,3"]])
+    def test_images_of_a_split_are_drawn(self, finished: Project, tmp_path, which):
+        out = tmp_path / "out.png"
+        arguments = ["--model", "models/model.h5", "--data", "faces", "--out", str(out), *which]
+        assert str(out) in finished.stage("explain", *arguments).stdout
+        with Image.open(out) as picture:
+            assert picture.width > 500
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--images", "99"], "test has no image 99; accepted: 0 to 13"),
+            (["empty.png"], "no face is found; --whole takes each picture as one"),
+        ],
+    )
+    def test_a_mistake_is_one_line(self, finished: Project, tmp_path, arguments, message):
+        Image.new("L", (100, 100), 90).save(tmp_path / "empty.png")
+        arguments = [str(tmp_path / a) if a.endswith("png") else a for a in arguments]
+        done = finished.stage("explain", "--model", "models/model.h5", "--data", "faces", *arguments, check=False)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr

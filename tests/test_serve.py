@@ -1,0 +1,117 @@
+"""MLflow's model server with a trained network: pictures in over http, named probabilities or a clear error out."""
+
+import base64
+import io
+import json
+import os
+import signal
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from pipeline.core.schema import EMOTIONS
+from tests.conftest import Project, free_port, wait_until_healthy
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
+
+
+@pytest.fixture(scope="module")
+def server(finished: Project) -> Iterator[str]:
+    """Return the address of a server of the finished project's champion."""
+    port = free_port()
+    command = (sys.executable, "-m", "pipeline.serve", "models:/faces@champion", "--port", str(port))
+    process = finished.start(*command)
+    try:
+        assert f"http://127.0.0.1:{port}/invocations" in process.stdout.readline()
+        wait_until_healthy(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def ask(server: str, pictures: list, content_type: str = "application/json", **params) -> tuple[int, dict]:
+    """Return the status and the content of the server's answer."""
+    table = {"dataframe_split": {"columns": ["image"], "data": [[p] for p in pictures]}, "params": params}
+    request = urllib.request.Request(
+        f"{server}/invocations", json.dumps(table).encode(), {"Content-Type": content_type}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def encoded(pixels: np.ndarray) -> str:
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    return base64.b64encode(content.getvalue()).decode()
+
+
+def test_bytes_and_arrays_of_any_size_give_what_prediction_gives(server, finished):
+    from pipeline.prediction import network
+
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 48, 48), dtype=np.uint8)
+    expected = network.Network(finished.path("models/model.h5")).probabilities(pixels)
+    for pictures in ([encoded(each) for each in pixels], pixels.tolist()):
+        status, answer = ask(server, pictures)
+        assert status == 200
+        found = pd.DataFrame(answer["predictions"])[list(EMOTIONS)].to_numpy(float)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    status, answer = ask(server, [encoded(np.full((200, 300, 3), 90, np.uint8))])
+    assert (status, answer["predictions"][0]["answer"]) == (200, "no face")
+    status, answer = ask(server, [encoded(np.full((200, 300, 3), 90, np.uint8))], whole=True)
+    assert answer["predictions"][0]["side"] == 300
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        ("%%%", "picture 0 is neither base64 nor an array"),
+        (base64.b64encode(b"no picture").decode(), "picture 0 is no picture"),
+        ([[0, 999]], "picture 0 has numbers from 0 to 999"),
+        ([0, 1, 2], "picture 0 has the shape (3,)"),
+        ([["a"]], "picture 0 is no array of numbers"),
+        (None, "picture 0"),
+        ({"a": 1}, "picture 0 is no array of numbers"),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_a_reason(server, picture, message):
+    status, answer = ask(server, [picture])
+    assert status == 400
+    assert message in answer["message"]
+
+
+def test_a_huge_picture_is_refused_and_the_server_goes_on(server):
+    content = io.BytesIO()
+    Image.new("1", (12_000, 9_000)).save(content, "PNG")
+    status, answer = ask(server, [base64.b64encode(content.getvalue()).decode()])
+    assert status == 400
+    assert "accepted: at most 100,000,000 in all" in answer["message"]
+    assert ask(server, [np.zeros((48, 48)).tolist()])[0] == 200
+
+
+def test_a_client_that_never_finishes_does_not_hold_up_others(server):
+    host, _, port = server.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as slow:
+        slow.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
+        assert ask(server, [np.zeros((48, 48)).tolist()])[0] == 200
+
+
+def test_only_this_machine_is_served(server):
+    port = int(server.rpartition(":")[2])
+    outside = socket.gethostbyname(socket.gethostname())
+    if outside.startswith("127."):
+        pytest.skip("this machine has no other address")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((outside, port), timeout=5)
