@@ -28,13 +28,13 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def wait_until_healthy(address: str, server: subprocess.Popen) -> None:
-    """Wait until the MLflow server at `address`, which is the process `server`, answers."""
+def wait_until_healthy(address: str, server: subprocess.Popen, path: str = "health") -> None:
+    """Wait until the server at `address`, which is the process `server`, answers for `path`: an MLflow server's."""
     deadline = time.monotonic() + SECONDS
     while True:
         assert server.poll() is None, "the server ended"
         try:
-            urllib.request.urlopen(f"{address}/health", timeout=2)
+            urllib.request.urlopen(f"{address}/{path}", timeout=2)
             return
         except OSError:
             assert time.monotonic() < deadline, "the server does not answer"

@@ -2,11 +2,12 @@
 
 from pipeline.core.schema import Augment, Teacher
 
-AS_THEY_ARE = Augment(mirror=False, rotation=0.0, zoom=0.0, shift=0.0, mixup=0.0, cutmix=0.0, erase=0.0)
+NUMBERS = ("rotation", "zoom", "shift", "mixup", "cutmix", "erase")
+AS_THEY_ARE = Augment(mirror=False, interpolation="bilinear", **dict.fromkeys(NUMBERS, 0.0))
 NO_TEACHER = Teacher(networks={}, share=0.0)
 
 
-def changed_by(**changes: float | bool) -> Augment:
+def changed_by(**changes: float | bool | str) -> Augment:
     """Return an augmentation that does what is named, and nothing else."""
     return Augment(**{**AS_THEY_ARE.model_dump(), **changes})
 

@@ -1,5 +1,6 @@
 """The augmentation: what each setting does to pixels, and that it depends on seed and epoch alone."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -66,6 +67,20 @@ def test_moving_whole_pixels_gives_what_resampling_gives(images, settings):
     moved = augment.move(images[..., 0], transforms)
     np.testing.assert_allclose(moved, np.asarray(augment.resample(images, transforms))[..., 0], atol=1e-5)
     assert not np.array_equal(moved, images[..., 0])
+
+
+def test_sharp_resampling_moves_as_resampling_does_and_blurs_less(images):
+    smooth = np.stack([cv2.GaussianBlur(image, (0, 0), 2) for image in images[..., 0]])
+    settings = {"mirror": True, "rotation": 15.0, "zoom": 0.15, "shift": 0.1}
+    transforms = augment.draw(np.random.default_rng(0), len(images), changed_by(**settings))
+    bytes_of = lambda each: np.rint(each * 255).astype(np.uint8)  # noqa: E731
+    sharp = augment.resample_sharp(bytes_of(smooth), transforms) / 255.0
+    np.testing.assert_allclose(sharp, augment.resample(smooth[..., None], transforms)[..., 0], atol=0.03)
+    sharp = augment.resample_sharp(bytes_of(images[..., 0]), transforms) / 255.0
+    blurred = np.asarray(augment.resample(images, transforms))[..., 0]
+    middle = np.s_[:, 12:36, 12:36]  # where no edge goes on
+    assert blurred[middle].var() < 0.65 * images[..., 0].var()
+    assert sharp[middle].var() > 1.3 * blurred[middle].var()
 
 
 def test_whole_pixels_are_shifted_in_all_directions_alike():

@@ -38,9 +38,11 @@ def test_an_epoch_holds_every_image_once(split):
     np.testing.assert_array_equal(np.concatenate([y for _, y in found]), labels(split)[order])
 
 
-def test_starting_in_the_middle_gives_what_would_have_come(split):
-    whole = collect(batches.training(split, labels(split), AUGMENT, 8, 42, range(1, 4)))
-    rest = collect(batches.training(split, labels(split), AUGMENT, 8, 42, range(2, 4)))
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_starting_in_the_middle_gives_what_would_have_come(split, interpolation):
+    changes = changed_by(**AUGMENT.model_dump() | {"interpolation": interpolation})
+    whole = collect(batches.training(split, labels(split), changes, 8, 42, range(1, 4)))
+    rest = collect(batches.training(split, labels(split), changes, 8, 42, range(2, 4)))
     for (x, y), (again_x, again_y) in zip(whole[3:], rest, strict=True):
         np.testing.assert_array_equal(x, again_x)
         np.testing.assert_array_equal(y, again_y)

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.plots.canvas import DPI
 from pipeline.plots.dataset import balance, samples
+from pipeline.plots.explanations import explanations
 from pipeline.plots.inspection import CARD, inspection
 from pipeline.plots.learning import curves
 from pipeline.plots.scores import calibration, confusion, emotions
@@ -60,6 +61,13 @@ TRIALS = [
     {"trial": 6, "state": "running", "val_accuracy": 0.45},
     {"trial": 7, "state": "running", "val_accuracy": None},
 ]
+
+
+def explained(prediction: str, truth: str | None) -> dict:
+    maps = {name: np.tile(np.linspace(0, 1, 48), (48, 1)) for name in {prediction, truth} - {None}}
+    return {"pixels": face(), "truth": truth, "prediction": prediction, "confidence": 0.61, "maps": maps}
+
+
 PICTURES = {
     "samples": partial(samples, faces={e: np.stack([face()] * 2) for e in SEVEN}, data="faces"),
     "samples, one face": partial(samples, faces={"sad": face()[None], "fear": face()[None]}, data="faces"),
@@ -80,6 +88,9 @@ PICTURES = {
     "inspection": partial(inspection, faces=[inspected(SEVEN), inspected(SEVEN, wrong=True)], data="faces"),
     "inspection, no mistakes": partial(inspection, faces=[], data="faces", title="Mistakes"),
     "inspection, one face": partial(inspection, faces=[inspected(TWO)], data="faces"),
+    "explanations": partial(explanations, faces=[explained("sad", "fear")] * 6, title="test"),
+    "explanations, truth unknown": partial(explanations, faces=[explained("sad", None)], title="Faces"),
+    "explanations, none": partial(explanations, faces=[], title="test: what spoke for the most confident mistakes"),
 }
 
 

@@ -56,6 +56,7 @@ class Augment(Section):
     rotation: Annotated[float, Field(ge=0, le=180)]
     zoom: Share
     shift: Share
+    interpolation: Literal["bilinear", "bicubic"]
     mixup: Portion
     cutmix: Portion
     erase: Portion

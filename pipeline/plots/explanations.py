@@ -9,7 +9,7 @@ from pipeline.plots.canvas import canvas
 
 SIDE, GAP, HEAD = 1.3, 0.12, 0.22
 """Inches: the side of a picture, what lies between two, the line of text above each."""
-FACES_A_ROW = 2
+PICTURES_A_ROW = 6
 
 
 def explanations(path: Path, faces: list[dict], title: str) -> None:
@@ -18,8 +18,9 @@ def explanations(path: Path, faces: list[dict], title: str) -> None:
     Each of `faces` has pixels (48, 48) of grey bytes, prediction, confidence in [0, 1], truth (None where it is not
     known) and maps: for each of these emotions (48, 48) numbers from 0 (nothing) to 1 (most). There may be no faces.
     """
-    columns = min(max(len(faces), 1), FACES_A_ROW)
-    cell = 3 * (SIDE + GAP) + 2 * GAP
+    pictures = 1 + max((len(face["maps"]) for face in faces), default=PICTURES_A_ROW - 1)  # of a face
+    columns = min(max(len(faces), 2), PICTURES_A_ROW // pictures)
+    cell = pictures * (SIDE + GAP) + 2 * GAP
     width = columns * cell + GAP
     height = -(-len(faces) // columns) * (SIDE + HEAD + GAP) + 0.75
     with canvas(path, width, height, title, layout="none") as figure:

@@ -34,6 +34,9 @@ def training(
     """
     chunk = CHUNK * batch_size
     resampled, mixed = augment.resamples(changes), mixing.mixes(changes)
+    sharp = resampled and changes.interpolation == "bicubic"
+    in_numpy = augment.resample_sharp if sharp else augment.move
+    in_tensorflow = resampled and not sharp
 
     def chunks(epoch: int) -> Iterator[tuple[np.ndarray, ...]]:
         rng = np.random.default_rng([seed, epoch])
@@ -43,14 +46,14 @@ def training(
         for start in range(0, len(split), chunk):
             chosen = order[start : start + chunk]
             pixels, moved = split.images(chosen), transforms[chosen]
-            pixels = pixels if resampled else augment.move(pixels, moved)
+            pixels = pixels if in_tensorflow else in_numpy(pixels, moved)
             yield pixels, targets[chosen], moved, drawn[chosen]
 
     def prepare(
         pixels: tf.Tensor, labels: tf.Tensor, transforms: tf.Tensor, drawn: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         images = to_unit(pixels)
-        if resampled:
+        if in_tensorflow:
             images = augment.resample(images, transforms)
         return mixing.mix(images, labels, drawn) if mixed else (images, labels)
 
