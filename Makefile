@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-header --no-annotate --upgrade
 .DEFAULT_GOAL := help
-.PHONY: help demo run ui plots test readme bench lock cluster cluster-test
+.PHONY: help demo run ui show plots test readme bench lock cluster cluster-test
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,9 @@ run: .venv/ready  ## what params.yaml chooses, on FER-2013: dvc repro
 
 ui: .venv/ready  ## the MLflow UI on this project's runs, on this machine alone
 	@python -m pipeline.ui
+
+show: .venv/ready  ## a page that shows networks at work on pictures and the camera, on this machine alone
+	@python -m pipeline.show
 
 plots: .venv/ready  ## DVC's plots as a page that needs no network: outputs/plots/index.html
 	@python -m pipeline.plots_page

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import commands, latency, memory, models, settings, sweeps, throughput
+from benchmarks import commands, latency, limits, live, memory, models, serving, settings, sweeps, throughput
 from pipeline.tracking import provenance
 
 MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
@@ -19,6 +19,9 @@ MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
     "commands": commands.measure,
     "models": models.measure,
     "latency": latency.measure,
+    "live": live.measure,
+    "serving": serving.measure,
+    "limits": limits.measure,
     "memory": memory.measure,
     "sweeps": sweeps.measure,
 }

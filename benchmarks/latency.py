@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from benchmarks import shipped
 from pipeline.core import paths
 from pipeline.exporting.runtimes import Predict
 from pipeline.training import runtime
@@ -18,11 +19,11 @@ ROUNDS, FACES, BATCH = 5, 200, 256
 def measure() -> Iterator[dict]:
     """Yield milliseconds of a single face (median, 99th percentile) and images/s, in each runtime and over predict.
 
-    The network is `small`, where its weights are there, or the recorded run's. The runtimes take turns. LiteRT and
-    ONNX Runtime compute a single face with one thread, and with two, and a batch with all processors.
+    The runtimes take turns. LiteRT and ONNX Runtime compute a single face with one thread, and with two, and a batch
+    with all processors.
     """
     runtime.configure()
-    network = next(path for path in (paths.ROOT / "weights/small.h5", paths.Outputs().model) if path.exists())
+    network = shipped.network()
     with TemporaryDirectory() as folder:
         ways = _ways(network, Path(folder))
         rounds = [{way: _measured(*predict) for way, predict in ways.items()} for _ in range(ROUNDS)]

@@ -15,7 +15,7 @@ from pipeline.training import runtime
 if TYPE_CHECKING:
     from pipeline.prediction.detection import Box, Detector
     from pipeline.prediction.media import Frame
-    from pipeline.prediction.network import Network
+    from pipeline.prediction.network import Face, Network
 
 TOGETHER = 64
 """Faces that are predicted together."""
@@ -76,36 +76,19 @@ def predict(inputs: list[str], network: "Network", detector: "Detector", out: Pa
 
     Frames stream through: what is in memory does not grow with their number.
     """
-    from pipeline.prediction import drawing, media, output
-    from pipeline.prediction.network import Face
+    from pipeline.prediction import output
 
-    classes = network.facts.classes
-    table = output.Lines(out / f"faces.{lines}")
+    written = output.Folder(out, lines, pictures, network.facts.classes)
     unreadable: list[str] = []
-    video: output.Video | None = None
     alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     with progress("pictures and frames", None, "frames") as advance:
         for batch in _batches(_seen(inputs, out, detector, unreadable)):
-            answers = iter(_answers(batch, network))
-            for name, path, frame, boxes in batch:
-                faces = [Face(box, next(answers)) for box in boxes]
-                found = output.rows(name, frame.number, faces, classes)
-                table.write(found)
-                if alone and frame.number is None:
-                    _say(name, faces)
-                if pictures and frame.number is None:
-                    output.write_picture(out / f"{name}.png", drawing.annotate(frame.pixels, faces, classes))
-                elif pictures:
-                    if frame.number == 0:
-                        if video:
-                            video.finish()
-                        video = output.Video(out / f"{name}.mp4", media.rate(path))
-                    video.write(drawing.annotate(frame.pixels, faces, classes, columns=1))
+            for seen, faces in zip(batch, _faces(batch, network), strict=True):
+                written.write(seen.name, seen.path, seen.frame, faces)
+                if alone and seen.frame.number is None:
+                    print(f"{seen.name}: " + ("; ".join(face.answer.text for face in faces) or output.NO_FACE))
                 advance(1)
-    if video:
-        video.finish()
-    table.finish()
-    print(f"{table.path}" + (f" and the annotated files beside it in {out}" if pictures else ""))
+    print(written.finish())
     return len(unreadable)
 
 
@@ -137,19 +120,17 @@ def _batches(seen: Iterator[Seen]) -> Iterator[list[Seen]]:
         yield batch
 
 
-def _answers(batch: list[Seen], network: "Network") -> list:
+def _faces(batch: list[Seen], network: "Network") -> "list[list[Face]]":
+    """Return for each frame its faces with what the network says of them; it is asked once for all."""
     import numpy as np
 
     from pipeline.prediction import detection
+    from pipeline.prediction.network import Face
 
-    cut = [(detection.crop(each.frame.pixels, box), box.side) for each in batch for box in each.boxes]
-    return network.answers(np.stack([c for c, _ in cut]), [side for _, side in cut]) if cut else []
-
-
-def _say(name: str, faces: list) -> None:
-    from pipeline.prediction.output import NO_FACE
-
-    print(f"{name}: " + ("; ".join(face.answer.text for face in faces) or NO_FACE))
+    cut = [(detection.crop(seen.frame.pixels, box), box.side) for seen in batch for box in seen.boxes]
+    pixels, sides = [c for c, _ in cut], [side for _, side in cut]
+    answers = iter(network.answers(np.stack(pixels), sides) if cut else [])
+    return [[Face(box, next(answers)) for box in seen.boxes] for seen in batch]
 
 
 if __name__ == "__main__":

@@ -85,6 +85,8 @@ def summed(folders: list[Path]) -> dict[str, Any]:
             accuracy[f"ensemble, {way}"] = _over_seeds([score(mean)])
     best = max(range(len(folders)), key=lambda i: scores["single"][i]["val"]["accuracy"])
     calibrated = [calibration.calibrated(splits, p, classes) for p in predicted["single"]]
+    facts = saved.facts(paths.Outputs(folders[best]).model, len(classes))
+    trusted = {n: calibration.scaled(p, facts.temperature) for n, p in predicted["single"][best].items()}
     histories = [files.read_csv(paths.Outputs(folder).history) for folder in folders]
     return {
         "data": data,
@@ -102,7 +104,9 @@ def summed(folders: list[Path]) -> dict[str, Any]:
         },
         "weights": {
             "seed": runs[best]["config"]["seed"],
-            "temperature": calibrated[best]["temperature"],
+            "temperature": facts.temperature,
+            "threshold": facts.threshold,
+            "sure": {n: calibration.sure(p, splits[n].labels, facts.threshold) for n, p in trusted.items()},
             "scores": scores["single"][best],
         },
         **{key: runs[0][key] for key in ("git_commit", "versions", "hardware")},

@@ -56,16 +56,31 @@ def encoded(pixels: np.ndarray) -> str:
     return base64.b64encode(content.getvalue()).decode()
 
 
-def test_bytes_and_arrays_of_any_size_give_what_prediction_gives(server, finished):
-    from pipeline.prediction import network
+def test_training_prediction_export_and_service_give_equal_probabilities(server, finished, tmp_path):
+    from pipeline.data import arrays
+    from pipeline.evaluation import calibration, scoring
+    from pipeline.exporting import formats, runtimes
+    from pipeline.prediction.network import Network
+    from pipeline.training import batches
 
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 48, 48), dtype=np.uint8)
-    expected = network.Network(finished.path("models/model.h5")).probabilities(pixels)
+    network = Network(finished.path("models/model.h5"))
+    split = arrays.load(finished.path("data/arrays/faces"), "val", list(EMOTIONS))
+    pixels = split.images()
+    in_training = calibration.scaled(scoring.predict(network.model, split), network.facts.temperature)
+    np.testing.assert_allclose(network.probabilities(pixels), in_training, atol=1e-6)
+    for name, ending in formats.ENDINGS.items():
+        if name != formats.INT8:
+            formats.write(network.model, name, tmp_path / f"model{ending}", batches.to_unit(pixels).numpy())
+            exported = runtimes.load(tmp_path / f"model{ending}")(batches.to_unit(pixels).numpy())
+            np.testing.assert_allclose(calibration.scaled(exported, network.facts.temperature), in_training, atol=1e-5)
     for pictures in ([encoded(each) for each in pixels], pixels.tolist()):
         status, answer = ask(server, pictures)
         assert status == 200
         found = pd.DataFrame(answer["predictions"])[list(EMOTIONS)].to_numpy(float)
-        np.testing.assert_allclose(found, expected, atol=1e-4)
+        np.testing.assert_allclose(found, in_training, atol=1e-4)
+
+
+def test_a_photograph_is_searched_for_a_face_or_is_one(server):
     status, answer = ask(server, [encoded(np.full((200, 300, 3), 90, np.uint8))])
     assert (status, answer["predictions"][0]["answer"]) == (200, "no face")
     status, answer = ask(server, [encoded(np.full((200, 300, 3), 90, np.uint8))], whole=True)

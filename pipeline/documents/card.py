@@ -11,7 +11,8 @@ SPLITS = ("val", "test", "test_clean")
 def tables() -> str:
     """Return the networks in weights/, their accuracy, and the scores of each emotion on test, as Markdown."""
     found = [r for r in recipes.found() if r["data"]["name"] == "fer2013"]
-    rows = [["file", "recipe and seed", "parameters", "multiply-adds", "bytes", *SPLITS, "temperature"]]
+    trusted = ("temperature", "sure from", "sure on test")
+    rows = [["file", "recipe and seed", "parameters", "multiply-adds", "bytes", *SPLITS, *trusted]]
     rows += [_row(r) for r in found]
     parts = [markdown(rows), "", "Accuracy with its 95% interval. SHA-256:", ""]
     parts += [f"    {r['weights']['sha256']}  {r['recipe']}.h5" for r in found]
@@ -24,7 +25,10 @@ def _row(r: dict[str, Any]) -> list[str]:
     weights = r["weights"]
     size = [f"{r['parameters']:,}", f"{r['multiply_adds'] / 1e6:.1f} M", f"{weights['bytes']:,}"]
     recipe = [f"`{r['recipe']}.h5`", f"`{r['recipe']}`, {weights['seed']}"]
-    return [*recipe, *size, *(interval(weights["scores"][s]) for s in SPLITS), f"{weights['temperature']:.2f}"]
+    sure = weights["sure"]["test"]
+    trusted = [f"{weights['temperature']:.2f}", f"{weights['threshold']:.0%}"]
+    trusted += [f"{sure['share']:.0%}, of them {sure['accuracy']:.1%} right"]
+    return [*recipe, *size, *(interval(weights["scores"][s]) for s in SPLITS), *trusted]
 
 
 def _emotions(scores: dict[str, Any]) -> str:

@@ -1,0 +1,65 @@
+"""The camera's loop on a video of 640x480 pixels with one face: finding it, predicting, smoothing, drawing, writing."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+
+from benchmarks import shipped
+from pipeline.prediction import detection, live, media, output
+from pipeline.prediction.network import Network
+from pipeline.sources import faces
+from pipeline.training import runtime
+
+FRAMES, ROUNDS = 200, 5
+
+
+def measure() -> Iterator[dict]:
+    """Yield frames a second of `pipeline.predict --camera` as it writes a video, and the time of its parts."""
+    runtime.configure()
+    network = Network(shipped.network())
+    with TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        _write(clip)
+        detector = detection.load(longest=live.LONGEST)
+        live.watch(str(clip), network, detector, Path(folder), headless=True)  # warms up
+        seconds = [_seconds(live.watch, str(clip), network, detector, Path(folder), True) for _ in range(ROUNDS)]
+        yield {
+            "what": f"a video of 640x480 with one face, {shipped.network().stem}: annotated and written",
+            "unit": "frames/s",
+            "values": [FRAMES / s for s in seconds],
+            "target": "30 or more",
+        }
+        frames = [frame.pixels for frame in media.frames(clip)]
+        found = [len(detector(frame)) for frame in frames]
+        yield {"what": "... faces found in a frame", "unit": "", "values": [float(np.mean(found))]}
+        face = detection.crop(frames[0], detection.Box(200, 120, 240))[None]
+        tracker = live.Tracker()
+        parts = {
+            "finding faces": lambda frame: detector(frame),
+            "predicting one": lambda frame: network.probabilities(face),
+            "all but reading and writing": lambda frame: live.annotated(frame, network, detector, tracker, 30),
+        }
+        for part, do in parts.items():
+            each = [1000 * _seconds(lambda do=do: [do(frame) for frame in frames[:50]]) / 50 for _ in range(ROUNDS)]
+            yield {"what": f"... {part}", "unit": "ms", "values": each}
+
+
+def _write(path: Path) -> None:
+    face = cv2.resize(faces.render(np.zeros(1, int), np.random.default_rng(0))[0], (240, 240))
+    video = output.Video(path, 30)
+    for i in range(FRAMES):
+        frame = np.full((480, 640, 3), 150, np.uint8)
+        left = 200 + round(100 * np.sin(i / 20))
+        frame[120:360, left : left + 240] = face[:, :, None]
+        video.write(frame)
+    video.finish()
+
+
+def _seconds(call, *arguments) -> float:
+    started = time.perf_counter()
+    call(*arguments)
+    return time.perf_counter() - started
