@@ -1,6 +1,7 @@
 """The memory that each stage needs, and how it grows with the data."""
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -8,16 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import cv2
+import numpy as np
 import psutil
 
 from benchmarks import copies
+from pipeline.core import paths
+from pipeline.sources import faces
 
 STAGES = ("download", "preprocess", "train", "evaluate")
-TIMES = 10
+TIMES, PICTURES = 10, 100
 
 
 def measure() -> Iterator[dict]:
-    """Yield the peak of each stage's memory on 4,900 drawn faces in MiB, and what ten times as many add to it.
+    """Yield the peak memory of each stage and of pipeline.predict, in MiB, and what ten times as many images add.
 
     Counted is what the stage's processes have for themselves (RssAnon, of Linux): pages of files that they map are the
     system's to keep or to drop.
@@ -25,9 +30,15 @@ def measure() -> Iterator[dict]:
     with TemporaryDirectory() as one, TemporaryDirectory() as ten:
         few, many = _peaks(Path(one), 1), _peaks(Path(ten), TIMES)
     for stage in STAGES:
-        yield {"what": f"{stage}, 4,900 drawn faces: peak of its own memory", "unit": "MiB", "values": [few[stage]]}
-        added = {"unit": "MiB", "values": [many[stage] - few[stage]]}
-        yield {"what": f"... added by {TIMES} times as many faces", **added}
+        yield from _rows(f"{stage}, 4,900 drawn faces", few[stage], many[stage])
+    with TemporaryDirectory() as folder:
+        few_pictures, many_pictures = (_of_predict(Path(folder), PICTURES * times) for times in (1, TIMES))
+    yield from _rows(f"predict, {PICTURES} pictures of 640x480", few_pictures, many_pictures)
+
+
+def _rows(what: str, few: float, many: float) -> Iterator[dict]:
+    yield {"what": f"{what}: peak of its own memory", "unit": "MiB", "values": [few]}
+    yield {"what": f"... added by {TIMES} times as many", "unit": "MiB", "values": [many - few]}
 
 
 def _peaks(folder: Path, times: int) -> dict[str, float]:
@@ -35,12 +46,24 @@ def _peaks(folder: Path, times: int) -> dict[str, float]:
     faces = folder / "conf/data/faces.yaml"
     faces.write_text(re.sub(r"\b([15])00\b", lambda found: str(int(found[0]) * times), faces.read_text()))
     copies.run(folder, "pipeline.record", "experiment=demo", "train.epochs=1")
-    return {stage: _peak(folder, stage) for stage in STAGES}
+    return {stage: _peak(folder, f"pipeline.{stage}") for stage in STAGES}
 
 
-def _peak(folder: Path, stage: str) -> float:
-    """Return the most memory in MiB that the stage and its children have had together, looked at 50 times a second."""
-    command = [sys.executable, "-m", f"pipeline.{stage}"]
+def _of_predict(folder: Path, pictures: int) -> float:
+    """Return what pipeline.predict needs for so many pictures with two faces each."""
+    shutil.rmtree(folder / "pictures", ignore_errors=True)
+    (folder / "pictures").mkdir()
+    drawn = faces.render(np.zeros(2, int), np.random.default_rng(0))
+    picture = np.full((480, 640), 150, np.uint8)
+    picture[120:360, 40:280], picture[120:360, 340:580] = (cv2.resize(face, (240, 240)) for face in drawn)
+    for i in range(pictures):
+        cv2.imwrite(str(folder / f"pictures/{i}.jpg"), picture)
+    return _peak(paths.ROOT, "pipeline.predict", str(folder / "pictures"), "--out", str(folder / "out"))
+
+
+def _peak(folder: Path, module: str, *arguments: str) -> float:
+    """Return the most memory in MiB that a command and its children have had together, looked at 50 times a second."""
+    command = [sys.executable, "-m", module, *arguments]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     process = subprocess.Popen(command, cwd=folder, env=copies.ENVIRONMENT, **quiet)
     most = 0.0
