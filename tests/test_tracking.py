@@ -36,6 +36,35 @@ def test_an_epoch_logged_again_changes_nothing(tracker):
     assert tracker.client.get_run(run_id).data.params == {"train.epochs": "3"}
 
 
+def test_a_training_is_found_by_its_id_and_as_a_registered_model_and_gives_its_files(tracker, tmp_path):
+    run_id = tracker.create("run", {}, {})
+    (tmp_path / "model.h5").write_bytes(b"network")
+    tracker.log_files(run_id, [tmp_path / "model.h5"])
+    tracker.client.create_registered_model("faces")
+    tracker.client.create_model_version("faces", "file:///nowhere", run_id)
+    tracker.client.set_registered_model_alias("faces", "champion", "1")
+    for where in (run_id, run_id[:8], "models:/faces@champion", "models:/faces/1"):
+        (tmp_path / "fetched").mkdir(exist_ok=True)
+        assert tracker.training(where) == run_id
+        assert tracker.fetch(where, "model.h5", tmp_path / "fetched").read_bytes() == b"network"
+    with pytest.raises(PipelineError, match=r"gives no other\.h5"):
+        tracker.fetch(run_id, "other.h5", tmp_path / "fetched")
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("abcdef12", "0 runs of .* have an id that begins with abcdef12"),
+        ("models:/faces@nobody", "has no models:/faces@nobody"),
+        ("models:/faces/7", "has no models:/faces/7"),
+        ("what?", r"no network 'what\?'; accepted: "),
+    ],
+)
+def test_what_names_no_training_is_refused(tracker, where, message):
+    with pytest.raises(PipelineError, match=message):
+        tracker.training(where)
+
+
 def test_a_run_ends_finished_or_failed_with_its_error(tracker):
     good, bad = (tracker.create(name, {}, {}) for name in ("good", "bad"))
     with tracker.active(good):
