@@ -188,6 +188,20 @@ class TestLive:
         assert media.rate(tmp_path / "camera.mp4") == 25
         assert "12 frames, " in capsys.readouterr().out
 
+    def test_ctrl_c_ends_it_and_keeps_the_video(self, answering, tmp_path, capsys):
+        clip(tmp_path / "clip.mp4", 9)
+        shown = []
+
+        def interrupted(frame):
+            shown.append(frame)
+            if len(shown) == 4:
+                raise KeyboardInterrupt
+            return []
+
+        live.watch(str(tmp_path / "clip.mp4"), answering, interrupted, tmp_path, headless=True)
+        assert len(list(media.frames(tmp_path / "camera.mp4"))) == 3
+        assert "3 frames, " in capsys.readouterr().out
+
     def test_a_camera_that_is_not_there_is_an_error(self, answering, tmp_path):
         with pytest.raises(PipelineError, match="77 cannot be opened"):
             live.watch("77", answering, detection.load(), tmp_path, headless=True)

@@ -33,12 +33,15 @@ Detector = Callable[[np.ndarray], list[Box]]
 def load(yunet: Path | None = None, longest: int = LONGEST) -> Detector:
     """Return OpenCV's cascade for frontal faces, or YuNet from its model file `yunet` (.onnx).
 
-    Sources: Viola and Jones 2001; Wu, Peng and Yu 2023, doi:10.1007/s11633-023-1423-y.
+    A frame of 48x48 pixels, the size of FER-2013's images, is a face as a whole. Sources: Viola and Jones 2001; Wu,
+    Peng and Yu 2023, doi:10.1007/s11633-023-1423-y.
     Raises PipelineError where the file holds no such model.
     """
     found = _cascade() if yunet is None else _yunet(yunet)
 
     def detect(frame: np.ndarray) -> list[Box]:
+        if frame.shape[:2] == (IMAGE_SIZE, IMAGE_SIZE):
+            return [whole(frame)]
         scale = min(1.0, longest / max(frame.shape[:2]))
         seen = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else frame
         boxes = [_square(*(value / scale for value in box)) for box in found(seen)]

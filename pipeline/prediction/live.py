@@ -1,5 +1,6 @@
 """A camera, or a video as if it were one: emotions that are smoothed over time, in a window or in a video file."""
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -10,12 +11,14 @@ import numpy as np
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import progress
-from pipeline.prediction import detection, drawing, output
+from pipeline.prediction import detection, drawing, media, output
 from pipeline.prediction.detection import Box, Detector
 from pipeline.prediction.network import Face, Network
 
 LONGEST = 320
 """Pixels along the longer side of what the detector sees: faces before a camera are large."""
+CAMERA_RATE = 25.0
+"""Frames a second of the video that is written of a camera."""
 MEMORY = 0.8
 """The share that what was seen before has in the probabilities of a face, a frame later."""
 OVERLAP = 0.3
@@ -70,32 +73,34 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def watch(source: str, network: Network, detector: Detector, out: Path, headless: bool) -> None:
-    """Show the camera of that number, or a video file, until its window is closed or it ends.
+    """Show the camera of that number, or a video file, until its window is closed, it ends, or Ctrl-C.
 
     Without a display, or where `headless`, the annotated frames become a video in the folder `out` instead.
     Raises PipelineError where the source cannot be opened.
     """
+    camera = source.isdigit()
+    rate = CAMERA_RATE if camera else media.rate(Path(source))
     window = None if headless else _window(f"{network.name} - close the window, or press q, to end")
-    video = None if window else output.Video(out / "camera.mp4", _rate(source))
+    video = None if window else output.Video(out / "camera.mp4", rate)
     times: deque[float] = deque(maxlen=30)
-    tracker, shown = Tracker(), 0
-    began = time.perf_counter()
-    with progress("frames", None, "frames") as advance:
+    tracker, shown, began = Tracker(), 0, time.perf_counter()
+    with progress("frames", None, "frames") as advance, contextlib.suppress(KeyboardInterrupt):
         for frame in _frames(source):
             times.append(time.perf_counter())
             speed = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
             picture = annotated(frame, network, detector, tracker, speed)
-            shown += 1
-            advance(1)
             if video:
                 video.write(picture)
             elif not window.show(picture):
                 break
+            elif not camera:  # no faster than it was filmed
+                time.sleep(max(0.0, began + shown / rate - time.perf_counter()))
+            shown += 1
+            advance(1)
+    seconds = time.perf_counter() - began
     if video:
         video.finish()
-    print(f"{shown} frames, {shown / (time.perf_counter() - began):.0f} a second")
-    if video:
-        print(f"{video.path}")
+    print(f"{shown} frames, {shown / seconds:.0f} a second" + (f": {video.path}" if video and shown else ""))
 
 
 def annotated(
@@ -123,12 +128,6 @@ def _frames(source: str) -> Iterator[np.ndarray]:
             yield read[1]
     finally:
         camera.release()
-
-
-def _rate(source: str) -> float:
-    from pipeline.prediction import media
-
-    return 25.0 if source.isdigit() else media.rate(Path(source))
 
 
 class Window:

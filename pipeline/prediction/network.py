@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SMALL = 28
 """Pixels along the side of a face below which no answer is sure."""
 SHARPNESS = 0.05
-"""... and the sharpness: every image of FER-2013's val has more."""
+"""... and the sharpness: every image of FER-2013's val that is not blank has more."""
 
 
 class Answer(NamedTuple):

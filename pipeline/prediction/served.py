@@ -15,7 +15,6 @@ import pandas as pd
 from mlflow import MlflowException
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import IMAGE_SIZE
 from pipeline.prediction import detection, media, output
 from pipeline.prediction.network import Face, Network
 
@@ -54,7 +53,7 @@ class Served:
         return pd.DataFrame(rows).drop(columns=["file", "frame", "face"])
 
     def _box(self, frame: np.ndarray, whole: bool) -> detection.Box | None:
-        if whole or frame.shape[:2] == (IMAGE_SIZE, IMAGE_SIZE):
+        if whole:
             return detection.whole(frame)
         with self._one_at_a_time:
             return next(iter(self.detector(frame)), None)

@@ -75,8 +75,7 @@ class Studio:
         frame = media.decode(io.BytesIO(content), "the picture")
         with self.lock:
             answering = self.networks.value(key)
-            boxes = self.still(frame) or ([detection.whole(frame)] if max(frame.shape[:2]) <= 64 else [])
-            faces = answering.faces(frame, boxes)
+            faces = answering.faces(frame, self.still(frame))
             classes = answering.facts.classes
             found = {
                 "image": _data("png", drawing.annotate(frame, faces, classes)),
