@@ -208,12 +208,13 @@ class TestLive:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.skipif(not shutil.which("Xvfb"), reason="Xvfb, a display without a screen, is not installed")
-    def test_a_window_shows_the_frames_until_it_is_closed(self, tmp_path):
+    def test_a_window_shows_the_frames_until_it_is_closed(self):
+        pytest.importorskip("tkinter", reason="this Python has no tkinter (Debian's package python3-tk)")
         display = f":{90 + os.getpid() % 900}"
         server = subprocess.Popen(["Xvfb", display, "-screen", "0", "900x600x24"], stderr=subprocess.DEVNULL)
         try:
             script = (
-                "import numpy as np, time; from pipeline.prediction.live import Window; w = Window('faces')\n"
+                "import numpy as np, time; from pipeline.prediction.window import Window; w = Window('faces')\n"
                 "print([w.show(np.full((20, 30, 3), i, np.uint8)) for i in range(3)], w.label.winfo_width())\n"
                 "w.root.event_generate('<Escape>', when='now'); w.root.focus_force(); w.close()\n"
                 "print(w.show(np.zeros((20, 30, 3), np.uint8)))"

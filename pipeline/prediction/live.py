@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import progress
-from pipeline.prediction import detection, drawing, media, output
+from pipeline.prediction import detection, drawing, media, output, window
 from pipeline.prediction.detection import Box, Detector
 from pipeline.prediction.network import Face, Network
 
@@ -80,8 +80,8 @@ def watch(source: str, network: Network, detector: Detector, out: Path, headless
     """
     camera = source.isdigit()
     rate = CAMERA_RATE if camera else media.rate(Path(source))
-    window = None if headless else _window(f"{network.name} - close the window, or press q, to end")
-    video = None if window else output.Video(out / "camera.mp4", rate)
+    shown_in = None if headless else window.opened(f"{network.name} - close the window, or press q, to end")
+    video = None if shown_in else output.Video(out / "camera.mp4", rate)
     times: deque[float] = deque(maxlen=30)
     tracker, shown, began = Tracker(), 0, time.perf_counter()
     with progress("frames", None, "frames") as advance, contextlib.suppress(KeyboardInterrupt):
@@ -91,7 +91,7 @@ def watch(source: str, network: Network, detector: Detector, out: Path, headless
             picture = annotated(frame, network, detector, tracker, speed)
             if video:
                 video.write(picture)
-            elif not window.show(picture):
+            elif not shown_in.show(picture):
                 break
             elif not camera:  # no faster than it was filmed
                 time.sleep(max(0.0, began + shown / rate - time.perf_counter()))
@@ -128,49 +128,3 @@ def _frames(source: str) -> Iterator[np.ndarray]:
             yield read[1]
     finally:
         camera.release()
-
-
-class Window:
-    """A window of Tk's."""
-
-    def __init__(self, title: str):
-        """Open it; raises tkinter.TclError where there is no display."""
-        import tkinter
-
-        self.root = tkinter.Tk()
-        self.root.title(title)
-        self.label = tkinter.Label(self.root, borderwidth=0)
-        self.label.pack()
-        self.open = True
-        self.root.protocol("WM_DELETE_WINDOW", self.close)
-        for key in ("q", "<Escape>"):
-            self.root.bind(key, lambda event: self.close())
-
-    def close(self) -> None:
-        """End it."""
-        self.open = False
-
-    def show(self, frame: np.ndarray) -> bool:
-        """Show the (h, w, 3) uint8 `frame`, blue first; return whether the window is still open."""
-        import tkinter
-
-        height, width = frame.shape[:2]
-        content = f"P6 {width} {height} 255 ".encode() + frame[:, :, ::-1].tobytes()
-        self.picture = tkinter.PhotoImage(data=content, format="PPM")  # kept: Tk draws it later
-        self.label.configure(image=self.picture)
-        self.root.update()
-        if not self.open:
-            self.root.destroy()
-        return self.open
-
-
-def _window(title: str) -> Window | None:
-    try:
-        import tkinter
-
-        return Window(title)
-    except ImportError:
-        print("this Python has no tkinter: a video is written instead of opening a window")
-    except tkinter.TclError as error:
-        print(f"no window ({error}): a video is written instead")
-    return None

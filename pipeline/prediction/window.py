@@ -1,0 +1,50 @@
+"""A window that shows frames as they come."""
+
+import numpy as np
+
+
+class Window:
+    """A window of Tk's."""
+
+    def __init__(self, title: str):
+        """Open it; raises tkinter.TclError where there is no display."""
+        import tkinter
+
+        self.root = tkinter.Tk()
+        self.root.title(title)
+        self.label = tkinter.Label(self.root, borderwidth=0)
+        self.label.pack()
+        self.open = True
+        self.root.protocol("WM_DELETE_WINDOW", self.close)
+        for key in ("q", "<Escape>"):
+            self.root.bind(key, lambda event: self.close())
+
+    def close(self) -> None:
+        """End it."""
+        self.open = False
+
+    def show(self, frame: np.ndarray) -> bool:
+        """Show the (h, w, 3) uint8 `frame`, blue first; return whether the window is still open."""
+        import tkinter
+
+        height, width = frame.shape[:2]
+        content = f"P6 {width} {height} 255 ".encode() + frame[:, :, ::-1].tobytes()
+        self.picture = tkinter.PhotoImage(data=content, format="PPM")  # kept: Tk draws it later
+        self.label.configure(image=self.picture)
+        self.root.update()
+        if not self.open:
+            self.root.destroy()
+        return self.open
+
+
+def opened(title: str) -> Window | None:
+    """Return a window; where there can be none, say why, and return None."""
+    try:
+        import tkinter
+
+        return Window(title)
+    except ImportError:
+        print("this Python has no tkinter: a video is written instead of opening a window")
+    except tkinter.TclError as error:
+        print(f"no window ({error}): a video is written instead")
+    return None
