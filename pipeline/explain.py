@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.stage import command
+from pipeline.prediction import options
 from pipeline.training import runtime
 
 if TYPE_CHECKING:
@@ -43,10 +44,7 @@ def main(arguments: list[str]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.explain", description=main.__doc__)
     parser.add_argument("inputs", nargs="*", metavar="FILE|FOLDER", help="pictures; without any, images of a split")
-    model = "an .h5 file, an MLflow run's id, models:/NAME@ALIAS"
-    parser.add_argument("--model", default=str(paths.weights("sprint")), help=f"{model}; %(default)s without it")
-    parser.add_argument("--tracking", help="where runs are: an option of conf/tracking/; params.yaml's without it")
-    parser.add_argument("--whole", action="store_true", help="take each picture as one face")
+    options.add(parser)
     parser.add_argument("--data", default="fer2013", help="the data set of the split; %(default)s without it")
     parser.add_argument("--split", choices=["val", "test"], default="test")
     numbers = "numbers of images of the split, from 0: 3,17; without it those with the most confident mistakes"
@@ -61,23 +59,17 @@ def of_pictures(network: "Network", inputs: list[str], whole: bool) -> list[dict
 
     Raises PipelineError where a picture cannot be read.
     """
-    import numpy as np
-
     from pipeline.prediction import detection, media
 
-    detector = (lambda frame: [detection.whole(frame)]) if whole else detection.load()
-    cut = []
+    detector = detection.whole if whole else detection.load()
+    found: list[dict[str, Any]] = []
     for _, path in media.files(inputs, paths.ROOT / "outputs"):
         for frame in () if media.is_video(path) else media.frames(path):
-            cut += [detection.crop(frame.pixels, box) for box in detector(frame.pixels)]
-    if not cut:
+            (faces,) = network.faces([frame.pixels], [detector(frame.pixels)])
+            found += [face.shown(frame.pixels) for face in faces]
+    if not found:
         raise PipelineError("no face is found; --whole takes each picture as one")
-    pixels = np.stack(cut[:MOST])
-    named = network.probabilities(pixels)
-    return [
-        {"pixels": face, "truth": None, "prediction": network.facts.classes[p.argmax()], "confidence": float(p.max())}
-        for face, p in zip(pixels, named, strict=True)
-    ]
+    return found[:MOST]
 
 
 def of_split(network: "Network", data: str, split: str, chosen: list[int] | None) -> list[dict[str, Any]]:

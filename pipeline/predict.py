@@ -10,12 +10,13 @@ from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import progress
 from pipeline.core.stage import command
+from pipeline.prediction import options
 from pipeline.training import runtime
 
 if TYPE_CHECKING:
     from pipeline.prediction.detection import Box, Detector
     from pipeline.prediction.media import Frame
-    from pipeline.prediction.network import Face, Network
+    from pipeline.prediction.network import Network
 
 TOGETHER = 64
 """Faces that are predicted together."""
@@ -48,7 +49,7 @@ def main(arguments: list[str]) -> None:
 
         live.watch(asked.camera, answering, detection.load(asked.detector, live.LONGEST), asked.out, asked.headless)
         return
-    detector = (lambda frame: [detection.whole(frame)]) if asked.whole else detection.load(asked.detector)
+    detector = detection.whole if asked.whole else detection.load(asked.detector)
     failed = predict(asked.inputs, answering, detector, asked.out, asked.lines, asked.pictures)
     if failed:
         raise PipelineError(f"{failed} could not be read, the others are done; the warnings above name them")
@@ -58,10 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.predict", description=main.__doc__)
     parser.add_argument("inputs", nargs="*", metavar="FILE|FOLDER|-", help="pictures, videos, folders of them")
     parser.add_argument("--camera", metavar="NUMBER|VIDEO", help="show a camera, or a video, live")
-    model = "an .h5 file, an MLflow run's id, models:/NAME@ALIAS"
-    parser.add_argument("--model", default=str(paths.weights("sprint")), help=f"{model}; %(default)s without it")
-    parser.add_argument("--tracking", help="where runs are: an option of conf/tracking/; params.yaml's without it")
-    parser.add_argument("--whole", action="store_true", help="take each picture as one face")
+    options.add(parser)
     yunet = "YuNet's model file (.onnx), which finds more faces than the cascade that OpenCV brings"
     parser.add_argument("--detector", type=Path, metavar="FILE", help=yunet)
     parser.add_argument("--out", type=Path, default=paths.ROOT / "outputs" / "predictions", metavar="FOLDER")
@@ -83,7 +81,8 @@ def predict(inputs: list[str], network: "Network", detector: "Detector", out: Pa
     alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     with progress("pictures and frames", None, "frames") as advance:
         for batch in _batches(_seen(inputs, out, detector, unreadable)):
-            for seen, faces in zip(batch, _faces(batch, network), strict=True):
+            found = network.faces([seen.frame.pixels for seen in batch], [seen.boxes for seen in batch])
+            for seen, faces in zip(batch, found, strict=True):
                 written.write(seen.name, seen.path, seen.frame, faces)
                 if alone and seen.frame.number is None:
                     print(f"{seen.name}: " + ("; ".join(face.answer.text for face in faces) or output.NO_FACE))
@@ -118,19 +117,6 @@ def _batches(seen: Iterator[Seen]) -> Iterator[list[Seen]]:
             batch, faces, pixels = [], 0, 0
     if batch:
         yield batch
-
-
-def _faces(batch: list[Seen], network: "Network") -> "list[list[Face]]":
-    """Return for each frame its faces with what the network says of them; it is asked once for all."""
-    import numpy as np
-
-    from pipeline.prediction import detection
-    from pipeline.prediction.network import Face
-
-    cut = [(detection.crop(seen.frame.pixels, box), box.side) for seen in batch for box in seen.boxes]
-    pixels, sides = [c for c, _ in cut], [side for _, side in cut]
-    answers = iter(network.answers(np.stack(pixels), sides) if cut else [])
-    return [[Face(box, next(answers)) for box in seen.boxes] for seen in batch]
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def load(yunet: Path | None = None, longest: int = LONGEST) -> Detector:
 
     def detect(frame: np.ndarray) -> list[Box]:
         if frame.shape[:2] == (IMAGE_SIZE, IMAGE_SIZE):
-            return [whole(frame)]
+            return whole(frame)
         scale = min(1.0, longest / max(frame.shape[:2]))
         seen = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else frame
         boxes = [_square(*(value / scale for value in box)) for box in found(seen)]
@@ -66,10 +66,10 @@ def crop(frame: np.ndarray, box: Box) -> np.ndarray:
     return cv2.resize(grey, (IMAGE_SIZE, IMAGE_SIZE), interpolation=way)
 
 
-def whole(frame: np.ndarray) -> Box:
-    """Return the box of a frame that is a face as a whole: a square around its middle, no smaller than it."""
+def whole(frame: np.ndarray) -> list[Box]:
+    """Return the one box of a frame that is a face as a whole: a square around its middle, no smaller than it."""
     height, width = frame.shape[:2]
-    return _square(0, 0, width, height)
+    return [_square(0, 0, width, height)]
 
 
 def _cascade() -> Callable[[np.ndarray], np.ndarray]:

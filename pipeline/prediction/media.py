@@ -31,23 +31,27 @@ def files(names: Iterable[str], but: Path) -> Iterator[tuple[str, Path | None]]:
     """Yield the name of each file, each another one, and its path; None for "-".
 
     A name is relative to the folder that was given, or the file's own; another file with the same has a number before
-    it. A folder gives the pictures and videos in it and below, in order, except those in the folder `but`.
+    it. A folder gives the pictures and videos in it and below, in order, except those of a folder `but` below it.
+    Raises PipelineError where `but` is such a folder itself: what is written there would be read the next time.
     """
     times: Counter[str] = Counter()
-    for name, path in _found(names):
-        if path is None or but.resolve() not in path.resolve().parents:
-            times[name] += 1
-            yield name if times[name] == 1 else f"{times[name]}-{name}", path
+    for name, path in _found(names, but.resolve()):
+        times[name] += 1
+        yield name if times[name] == 1 else f"{times[name]}-{name}", path
 
 
-def _found(names: Iterable[str]) -> Iterator[tuple[str, Path | None]]:
+def _found(names: Iterable[str], but: Path) -> Iterator[tuple[str, Path | None]]:
     for name in names:
         path = Path(name)
         if name == STANDARD_INPUT:
             yield "standard-input", None
         elif path.is_dir():
+            folder = path.resolve()
+            if folder == but:
+                raise PipelineError(f"{path} is read and written to; accepted: another folder as --out")
             for found in sorted(path.rglob("*")):
-                if found.suffix.lower() in PICTURES | VIDEOS and found.is_file():
+                own = folder in but.parents and but in found.resolve().parents
+                if found.suffix.lower() in PICTURES | VIDEOS and found.is_file() and not own:
                     yield found.relative_to(path).as_posix(), found
         else:
             yield path.name, path

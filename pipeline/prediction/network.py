@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -44,6 +44,12 @@ class Face(NamedTuple):
     box: detection.Box
     answer: Answer
 
+    def shown(self, frame: np.ndarray) -> dict[str, Any]:
+        """Return the face in `frame` as gradcam.explained takes it: its truth is not known."""
+        sure = float(self.answer.probabilities.max())
+        pixels = detection.crop(frame, self.box)
+        return {"pixels": pixels, "truth": None, "prediction": self.answer.emotion, "confidence": sure}
+
 
 class Network:
     """A network with what its answers mean."""
@@ -60,12 +66,11 @@ class Network:
         raw = self._predict(batches.to_unit(pixels).numpy())
         return calibration.scaled(raw, self.facts.temperature)
 
-    def faces(self, frame: np.ndarray, boxes: list[detection.Box]) -> list[Face]:
-        """Return the faces in `boxes` of an (h, w, 3) uint8 frame, blue first, with what is said of them."""
-        if not boxes:
-            return []
-        cut = np.stack([detection.crop(frame, box) for box in boxes])
-        return [Face(*each) for each in zip(boxes, self.answers(cut, [box.side for box in boxes]), strict=True)]
+    def faces(self, frames: list[np.ndarray], boxes: list[list[detection.Box]]) -> list[list[Face]]:
+        """Return the faces in the boxes of each (h, w, 3) uint8 frame, blue first; it is asked once for all."""
+        cut = [(detection.crop(frame, box), box.side) for frame, of in zip(frames, boxes, strict=True) for box in of]
+        answers = iter(self.answers(np.stack([face for face, _ in cut]), [side for _, side in cut]) if cut else [])
+        return [[Face(box, next(answers)) for box in of] for of in boxes]
 
     def answers(self, pixels: np.ndarray, sides: list[int]) -> list[Answer]:
         """Return an answer for each of (n, 48, 48) uint8 grey faces, which had so many pixels along a side before."""

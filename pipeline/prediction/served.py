@@ -16,7 +16,7 @@ from mlflow import MlflowException
 
 from pipeline.core.errors import PipelineError
 from pipeline.prediction import detection, media, output
-from pipeline.prediction.network import Face, Network
+from pipeline.prediction.network import Network
 
 COLUMN = "image"
 
@@ -43,20 +43,11 @@ class Served:
             frames = [_frame(picture, place) for place, picture in enumerate(pictures)]
         except PipelineError as error:  # MLflow's server tells its client of its own errors alone
             raise MlflowException.invalid_parameter_value(str(error)) from error
-        boxes = [self._box(frame, whole) for frame in frames]
-        cut = [(detection.crop(frame, box), box) for frame, box in zip(frames, boxes, strict=True) if box]
-        answers = iter(self.network.answers(np.stack([c for c, _ in cut]), [box.side for _, box in cut]) if cut else [])
-        rows = []
-        for place, box in enumerate(boxes):
-            faces = [Face(box, next(answers))] if box else []
-            rows += output.rows(str(place), None, faces, self.network.facts.classes)
-        return pd.DataFrame(rows).drop(columns=["file", "frame", "face"])
-
-    def _box(self, frame: np.ndarray, whole: bool) -> detection.Box | None:
-        if whole:
-            return detection.whole(frame)
         with self._one_at_a_time:
-            return next(iter(self.detector(frame)), None)
+            boxes = [(detection.whole if whole else self.detector)(frame)[:1] for frame in frames]
+        found = self.network.faces(frames, boxes)
+        rows = [row for faces in found for row in output.rows("", None, faces, self.network.facts.classes)]
+        return pd.DataFrame(rows).drop(columns=["file", "frame", "face"])
 
 
 def _frame(picture: Any, place: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 import base64
 import io
 import tempfile
-from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -27,26 +27,8 @@ LARGEST = 30_000_000
 """Bytes of the largest picture that is taken."""
 NETWORKS, CAMERAS = 4, 16
 """How many networks and cameras are kept in memory: those that were used last."""
-RUNS = 50
-"""How many of MLflow's runs the page offers: the newest."""
-
-
-class Cache(OrderedDict):
-    """The values that were used last, each made when it is first asked for."""
-
-    def __init__(self, size: int, make: Any):
-        """Keep `size` values that `make` returns for their keys."""
-        super().__init__()
-        self.size, self.make = size, make
-
-    def value(self, key: str) -> Any:
-        """Return the value of `key`."""
-        if key not in self:
-            self[key] = self.make(key)
-            while len(self) > self.size:
-                self.popitem(last=False)
-        self.move_to_end(key)
-        return self[key]
+RUNS, EXPLAINED = 50, 6
+"""How many of MLflow's runs the page offers, the newest; and of how many faces it says what speaks for them."""
 
 
 class Studio:
@@ -55,8 +37,8 @@ class Studio:
     def __init__(self, tracker: Tracker):
         """Offer the networks of weights/ and the finished trainings that `tracker` knows."""
         self.tracker = tracker
-        self.networks = Cache(NETWORKS, self._load)
-        self.cameras = Cache(CAMERAS, lambda session: live.Tracker())
+        self.network = lru_cache(NETWORKS)(self._load)
+        self.followed = lru_cache(CAMERAS)(lambda session, key: live.Tracker())
         self.still, self.moving = detection.load(), detection.load(longest=live.LONGEST)
         self.lock = Lock()
 
@@ -74,8 +56,8 @@ class Studio:
         """Return the annotated picture, a row for each face, and where they were seen."""
         frame = media.decode(io.BytesIO(content), "the picture")
         with self.lock:
-            answering = self.networks.value(key)
-            faces = answering.faces(frame, self.still(frame))
+            answering = self.network(key)
+            (faces,) = answering.faces([frame], [self.still(frame)])
             classes = answering.facts.classes
             found = {
                 "image": _data("png", drawing.annotate(frame, faces, classes)),
@@ -89,8 +71,8 @@ class Studio:
         """Return the annotated frame of a camera, whose faces are followed from frame to frame."""
         frame = media.decode(io.BytesIO(content), "the frame")
         with self.lock:
-            answering = self.networks.value(key)
-            shown = live.annotated(frame, answering, self.moving, self.cameras.value(f"{session} {key}"), None)
+            answering = self.network(key)
+            shown = live.annotated(frame, answering, self.moving, self.followed(session, key), None)
             return {"image": _data("jpg", shown)}
 
     def _load(self, key: str) -> network.Network:
@@ -141,15 +123,7 @@ async def _body(request: Request) -> bytes:
 
 
 def _explanation(answering: network.Network, frame: np.ndarray, faces: list[network.Face]) -> str | None:
-    shown = [
-        {
-            "pixels": detection.crop(frame, face.box),
-            "truth": None,
-            "prediction": face.answer.emotion,
-            "confidence": float(face.answer.probabilities.max()),
-        }
-        for face in faces[:6]
-    ]
+    shown = [face.shown(frame) for face in faces[:EXPLAINED]]
     maps = gradcam.explained(answering.model, shown, answering.facts.classes)
     if not maps:
         return None

@@ -1,0 +1,55 @@
+"""Faces are found where they are, and cut out as those of FER-2013."""
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.core.errors import PipelineError
+from pipeline.prediction import detection, live
+from pipeline.prediction.detection import Box
+from tests.scenes import SIDE, scene
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_faces_are_found_where_they_are_also_in_a_frame_larger_than_the_detector_sees(times):
+    places = [(40, 60), (300, 40), (460, 300), (100, 330)]
+    matched = []
+    for seed in (0, 1, 2, 4):
+        found = detection.load()(cv2.resize(scene(places, seed), None, fx=times, fy=times))
+        real = [Box(times * x, times * y, times * SIDE) for x, y in places]
+        matched += [max((live.overlap(box, other) for other in found), default=0) > 0.4 for box in real]
+        assert all(max(live.overlap(box, other) for other in real) > 0.4 for box in found)
+        assert [box.side for box in found] == sorted((box.side for box in found), reverse=True)
+    assert sum(matched) >= 14  # of 16: the cascade is made for photographs
+
+
+def test_there_are_none_in_an_empty_frame():
+    assert detection.load()(np.full((300, 300, 3), 90, np.uint8)) == []
+
+
+def test_a_file_that_is_no_detector_is_refused(tmp_path):
+    (tmp_path / "yunet.onnx").write_bytes(b"no model")
+    with pytest.raises(PipelineError, match="holds no YuNet model"):
+        detection.load(tmp_path / "yunet.onnx")
+
+
+def test_a_face_of_fer2013_as_a_whole_is_its_own_pixels():
+    pixels = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
+    frame = np.repeat(pixels[:, :, None], 3, axis=2)
+    np.testing.assert_array_equal(detection.crop(frame, *detection.whole(frame)), pixels)
+
+
+def test_beyond_the_frame_its_edge_goes_on():
+    frame = np.full((60, 60, 3), 10, np.uint8)
+    frame[:, 40:] = 200
+    cut = detection.crop(frame, Box(36, 6, 48))
+    assert (cut[:, 4:] == 200).all()
+    assert (cut[:, :4] == 10).all()
+
+
+def test_an_oblong_frame_as_a_whole_is_not_squeezed():
+    frame = np.zeros((48, 96, 3), np.uint8)
+    frame[20:28, 44:52] = 255  # a square stays one
+    cut = detection.crop(frame, *detection.whole(frame))
+    rows, columns = (cut > 128).any(axis=1).sum(), (cut > 128).any(axis=0).sum()
+    assert rows == columns == 4

@@ -1,0 +1,90 @@
+"""A camera: faces are followed and smoothed, in a window or into a video."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from pipeline.core.errors import PipelineError
+from pipeline.prediction import detection, live, media
+from pipeline.prediction.detection import Box
+from pipeline.prediction.network import Network
+from tests import scenes
+from tests.scenes import clip
+
+
+@pytest.fixture(scope="module")
+def answering(tmp_path_factory) -> Network:
+    return scenes.answering(tmp_path_factory.mktemp("network"))
+
+
+def test_a_face_is_followed_smoothed_and_forgotten():
+    tracker = live.Tracker()
+    first, second = np.eye(7)[0], np.eye(7)[3]
+    tracker.update([Box(0, 0, 100)], first[None])
+    (track,) = tracker.update([Box(4, 2, 100)], second[None])
+    np.testing.assert_allclose(track.probabilities, live.MEMORY * first + (1 - live.MEMORY) * second)
+    assert track.box == Box(2, 1, 100)
+    both = tracker.update([Box(4, 2, 100), Box(300, 300, 120)], np.stack([second, first]))
+    assert [t.box.side for t in both] == [120, 100]
+    for _ in range(live.MISSED):
+        assert len(tracker.update([], np.empty((0, 7)))) == 2
+    assert tracker.update([], np.empty((0, 7))) == []
+
+
+def test_without_a_display_the_frames_become_a_video(answering, tmp_path, capsys):
+    clip(tmp_path / "clip.mp4", 12)
+    live.watch(str(tmp_path / "clip.mp4"), answering, detection.load(longest=live.LONGEST), tmp_path, headless=True)
+    written = [frame.pixels for frame in media.frames(tmp_path / "camera.mp4")]
+    assert len(written) == 12
+    assert written[0].shape[1] > 640  # the bars stand beside the picture
+    assert media.rate(tmp_path / "camera.mp4") == 25
+    assert "12 frames, " in capsys.readouterr().out
+
+
+def test_ctrl_c_ends_it_and_keeps_the_video(answering, tmp_path, capsys):
+    clip(tmp_path / "clip.mp4", 9)
+    shown = []
+
+    def interrupted(frame):
+        shown.append(frame)
+        if len(shown) == 4:
+            raise KeyboardInterrupt
+        return []
+
+    live.watch(str(tmp_path / "clip.mp4"), answering, interrupted, tmp_path, headless=True)
+    assert len(list(media.frames(tmp_path / "camera.mp4"))) == 3
+    assert "3 frames, " in capsys.readouterr().out
+
+
+def test_a_camera_that_is_not_there_is_an_error(answering, tmp_path):
+    with pytest.raises(PipelineError, match="77 cannot be opened"):
+        live.watch("77", answering, detection.load(), tmp_path, headless=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not shutil.which("Xvfb"), reason="Xvfb, a display without a screen, is not installed")
+def test_a_window_shows_the_frames_until_it_is_closed():
+    pytest.importorskip("tkinter", reason="this Python has no tkinter (Debian's package python3-tk)")
+    display = f":{90 + os.getpid() % 900}"
+    server = subprocess.Popen(["Xvfb", display, "-screen", "0", "900x600x24"], stderr=subprocess.DEVNULL)
+    try:
+        script = (
+            "import numpy as np, time; from pipeline.prediction.window import Window; w = Window('faces')\n"
+            "print([w.show(np.full((20, 30, 3), i, np.uint8)) for i in range(3)], w.label.winfo_width())\n"
+            "w.root.event_generate('<Escape>', when='now'); w.root.focus_force(); w.close()\n"
+            "print(w.show(np.zeros((20, 30, 3), np.uint8)))"
+        )
+        deadline = time.monotonic() + 20
+        while True:
+            command = [sys.executable, "-c", script]
+            done = subprocess.run(command, env={**os.environ, "DISPLAY": display}, capture_output=True, text=True)
+            if done.returncode == 0 or time.monotonic() > deadline:
+                break
+        assert done.stdout == "[True, True, True] 30\nFalse\n", done.stderr
+    finally:
+        server.terminate()

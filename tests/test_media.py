@@ -1,0 +1,72 @@
+"""Pictures and videos become frames, and what cannot be read is named."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.core.errors import PipelineError
+from pipeline.prediction import media
+from tests.scenes import scene
+
+
+def test_pictures_of_every_kind_become_upright_frames_of_eight_bits(tmp_path):
+    grey = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (32, 1))
+    colours = np.stack([grey, grey[:, ::-1], grey], axis=2)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(colours).save(tmp_path / "colours.webp", lossless=True)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "sixteen.png")
+    Image.fromarray(colours).convert("P").save(tmp_path / "palette.gif")
+    transparent = Image.fromarray(np.dstack([colours, np.zeros_like(grey)]))
+    transparent.save(tmp_path / "transparent.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned by 90 degrees
+    Image.fromarray(colours).save(tmp_path / "turned.jpg", exif=exif)
+    read = {name: next(media.frames(path)).pixels for name, path in media.files([str(tmp_path)], tmp_path / "out")}
+    assert all(frame.dtype == np.uint8 for frame in read.values())
+    np.testing.assert_array_equal(read["grey.png"][:, :, 0], grey)
+    np.testing.assert_array_equal(read["colours.webp"], colours[:, :, ::-1])
+    np.testing.assert_allclose(read["sixteen.png"][:, :, 1], grey, atol=3)
+    assert (read["transparent.png"] == 255).all()
+    assert read["turned.jpg"].shape == (64, 32, 3)
+    assert read["palette.gif"].shape == (32, 64, 3)
+
+
+@pytest.mark.parametrize("name", ["broken.png", "broken.mp4", "missing.jpg", "missing.mp4"])
+def test_what_cannot_be_read_is_an_error_that_names_it(tmp_path, name):
+    if name.startswith("broken"):
+        (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    with pytest.raises(PipelineError, match=name):
+        list(media.frames(tmp_path / name))
+
+
+def test_a_picture_that_ends_early_is_refused(tmp_path):
+    content = io.BytesIO()
+    Image.fromarray(scene([(9, 9)])).save(content, "JPEG")
+    (tmp_path / "half.jpg").write_bytes(content.getvalue()[: len(content.getvalue()) // 2])
+    with pytest.raises(PipelineError, match=r"half\.jpg cannot be read"):
+        list(media.frames(tmp_path / "half.jpg"))
+
+
+def test_a_picture_too_large_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    Image.new("1", (12_000, 9_000)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(PipelineError, match="12000 x 9000 pixels; accepted: at most 100,000,000"):
+        list(media.frames(tmp_path / "huge.png"))
+
+
+def test_a_folder_gives_its_pictures_in_order_but_not_those_written_into_it(tmp_path):
+    for name in ("b.png", "a/c.jpg", "a/notes.txt", "out/b.png.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    names = [name for name, _ in media.files([str(tmp_path), str(tmp_path / "b.png")], tmp_path / "out")]
+    assert names == ["a/c.jpg", "b.png", "2-b.png"]
+
+
+def test_a_file_is_read_wherever_the_answers_go_but_a_folder_is_not_written_into(tmp_path):
+    (tmp_path / "b.png").touch()
+    assert [name for name, _ in media.files([str(tmp_path / "b.png")], tmp_path)] == ["b.png"]
+    assert [name for name, _ in media.files([str(tmp_path)], tmp_path.parent)] == ["b.png"]
+    with pytest.raises(PipelineError, match="is read and written to; accepted: another folder as --out"):
+        list(media.files([str(tmp_path)], tmp_path))

@@ -1,0 +1,95 @@
+"""The command: boxes, bars, and a line for each face; what cannot be read is left out and told."""
+
+import csv
+import json
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.core.schema import EMOTIONS
+from pipeline.prediction import drawing, output
+from pipeline.prediction.detection import Box
+from pipeline.prediction.network import Network
+from pipeline.training import saved
+from tests import scenes
+from tests.conftest import Project
+from tests.scenes import SIDE, clip, scene
+
+
+@pytest.fixture(scope="module")
+def answering(tmp_path_factory) -> Network:
+    return scenes.answering(tmp_path_factory.mktemp("network"))
+
+
+def test_a_drawing_holds_the_frame_and_a_card_for_each_face(answering):
+    frame = scene([(40, 60), (300, 40)])
+    (found,) = answering.faces([frame], [[Box(40, 60, SIDE), Box(300, 40, SIDE)]])
+    plain = drawing.annotate(frame, [], list(EMOTIONS))
+    drawn = drawing.annotate(frame, found, list(EMOTIONS))
+    np.testing.assert_array_equal(drawn[200:, :640][: 480 - 200], frame[200:])  # below the boxes nothing is changed
+    assert (drawn[60, 40:160] != frame[60, 40:160]).any()
+    assert drawn.shape[0] == plain.shape[0] == 480
+    many = drawing.annotate(frame, found * 6, list(EMOTIONS))
+    assert many.shape[1] > drawn.shape[1]
+    assert drawing.annotate(frame, found * 6, list(EMOTIONS), columns=1).shape == drawn.shape
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    cv2.imwrite(str(folder / "faces.png"), scene([(40, 60), (300, 40)]))
+    cv2.imwrite(str(folder / "nobody.jpg"), np.full((200, 200, 3), 90, np.uint8))
+    (folder / "broken.jpg").write_text("no picture")
+    clip(folder / "clip.mp4", 5)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("finished")
+class TestCommand:
+    def test_all_that_can_be_read_is_done_and_the_exit_code_tells_of_the_rest(
+        self, finished: Project, folder, tmp_path
+    ):
+        model = str(finished.path("models/model.h5"))
+        done = finished.stage("predict", str(folder), "--model", model, "--out", str(tmp_path), check=False)
+        assert done.returncode == 1
+        assert "warning: " in done.stderr
+        assert "broken.jpg is no picture or video that can be read" in done.stderr
+        assert "Traceback" not in done.stderr
+        rows = list(csv.DictReader((tmp_path / "faces.csv").open()))
+        assert {row["file"] for row in rows} == {"clip.mp4", "faces.png", "nobody.jpg"}
+        assert [int(r["frame"]) for r in rows if r["file"] == "clip.mp4" and r["face"] in ("", "1")] == list(range(5))
+        assert [row["answer"] for row in rows if row["file"] == "nobody.jpg"] == [output.NO_FACE]
+        for row in rows:
+            if row["face"]:
+                assert sum(float(row[emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
+        written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+        assert written == {"faces.csv", "faces.png.png", "nobody.jpg.png", "clip.mp4.mp4"}
+
+    @pytest.mark.parametrize("model", ["run", "models:/faces@champion"])
+    def test_each_way_to_name_a_network_gives_what_evaluate_scores(self, finished: Project, tmp_path, model):
+        run = json.loads(finished.path("results/run.json").read_text())["mlflow_run_id"]
+        pixels = np.random.default_rng(4).integers(0, 256, (48, 48), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "face.png")
+        arguments = ["--whole", "--lines", "jsonl", "--no-pictures", "--out", str(tmp_path / "out")]
+        named = run[:12] if model == "run" else model
+        finished.stage("predict", str(tmp_path / "face.png"), "--model", named, *arguments)
+        (row,) = [json.loads(line) for line in (tmp_path / "out/faces.jsonl").read_text().splitlines()]
+        path = finished.path("models/model.h5")
+        net = saved.load(path)
+        raw = net.predict(pixels[None, :, :, None] / 255, verbose=0)[0]
+        scaled = raw ** (1 / saved.facts(path, 7).temperature)
+        np.testing.assert_allclose([row[e] for e in EMOTIONS], scaled / scaled.sum(), atol=2e-4)
+        assert (row["x"], row["y"], row["side"]) == (0, 0, 48)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [([], "nothing to look at; accepted: "), (["face.png", "--model", "abcdef12"], "0 runs of ")],
+    )
+    def test_a_mistake_is_one_line(self, finished: Project, arguments, message):
+        done = finished.stage("predict", *arguments, check=False)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
