@@ -71,6 +71,20 @@ class TestTried:
         assert f"{single['mean']:.2%} ± {100 * single['deviation']:.2f}" in line
         assert "52.43% on val is reached" not in table
 
+    def test_the_minutes_of_its_teacher_are_counted(self, tried):
+        project, _, result = tried
+        result["config"]["teacher"]["networks"] = {"weights/demo.h5": result["weights"]["sha256"]}
+        taught = {**result, "recipe": "taught", "minutes": [500.0, 502.0]}
+        project.path("results/recipes/taught.json").write_text(json.dumps(taught))
+        result["minutes"] = [70.0, 72.0]
+        result["config"]["teacher"]["networks"] = {}
+        project.path("results/recipes/demo.json").write_text(json.dumps(result))
+        code = "from pipeline.documents import recipes; print(recipes.table(), recipes.details())"
+        told = project.run(sys.executable, "-c", code).stdout
+        (line,) = (line for line in told.splitlines() if line.startswith("| `taught`"))
+        assert "| 572.0 |" in line
+        assert "Of the 572 minutes 71 are those of its teacher, `demo`" in told
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),

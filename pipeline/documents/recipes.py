@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from pathlib import Path
 from typing import Any
 
 from pipeline.core import paths
@@ -23,8 +24,9 @@ PUBLISHED = [
 """Who, parameters, and accuracy on val, test, both."""
 SPLITS = ("val", "test", "test_clean", "kaggle_test")
 NOTE = """\
-Recipes: mean and standard deviation over seeds, of the kept weights; minutes of one training. The recorded run: 95%
-intervals. kaggle_test is val + test. Published figures are as their authors state them, on the split that they name."""
+Recipes: mean and standard deviation over seeds, of the kept weights; minutes of one training and of the networks that
+taught it. With one seed: 95% intervals. kaggle_test is val + test. Published figures are as their authors state them,
+on the split that they name."""
 
 
 def table() -> str:
@@ -57,7 +59,7 @@ def found() -> list[dict[str, Any]]:
 
 
 def _row(r: dict[str, Any]) -> list[str]:
-    name = f"{_name(r)} ({r['config']['model']['name']}), {len(r['seeds'])} seeds"
+    name = f"{_name(r)} ({r['config']['model']['name']}), {_seeds(r)}"
     cost = [f"{r['parameters']:,}", f"{r['multiply_adds'] / 1e6:.1f} M", f"{_minutes(r):.1f}"]
     return [name, *cost, *(text(r["accuracy"]["single"][split]) for split in SPLITS)]
 
@@ -83,7 +85,14 @@ def interval(scores: dict[str, Any]) -> str:
 
 
 def _minutes(result: dict[str, Any]) -> float:
-    return statistics.mean(result["minutes"])
+    """Return how long one training takes in the mean, with those of the networks that taught it."""
+    return statistics.mean(result["minutes"]) + sum(map(_minutes, _teachers(result)))
+
+
+def _teachers(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the results of the recipes whose networks in weights/ taught this one."""
+    networks = map(Path, result["config"]["teacher"]["networks"])
+    return [json.loads(paths.recipe(network.stem).read_text()) for network in networks]
 
 
 def _name(result: dict[str, Any]) -> str:
@@ -91,19 +100,28 @@ def _name(result: dict[str, Any]) -> str:
     return f"`{result['recipe']}`" + ("" if data == "fer2013" else f" on {data}, not on FER-2013")
 
 
+def _seeds(result: dict[str, Any]) -> str:
+    number = len(result["seeds"])
+    return "one seed" if number == 1 else f"{number} seeds"
+
+
 def _facts(r: dict[str, Any]) -> str:
     before, after = (100 * statistics.mean(r["calibration"][key]) for key in ("test_ece", "test_ece_scaled"))
     reached = [seconds for seconds in r["seconds_to_notebook"] if seconds is not None]
     first = ""
     if reached and r["data"]["name"] == "fer2013":
-        middle, fastest, slowest = statistics.median(reached), min(reached), max(reached)
+        spread = f" (median; {min(reached):.1f} to {max(reached):.1f})" if len(reached) > 1 else ""
         first = (
-            f"52.43% on val is reached by {len(reached)} of {len(r['seeds'])} seeds, after {middle:.1f} s "
-            f"(median; {fastest:.1f} to {slowest:.1f}) from the first step on. "
+            f"52.43% on val is reached by {len(reached)} of {len(r['seeds'])} trainings, "
+            f"after {statistics.median(reached):.1f} s{spread} from the first step on. "
         )
+    taught = "".join(
+        f"Of the {_minutes(r):.0f} minutes {_minutes(teacher):.0f} are those of its teacher, {_name(teacher)}. "
+        for teacher in _teachers(r)
+    )
     hardware = r["hardware"]
     return (
-        f"{first}Calibration error on test {before:.1f}%, {after:.1f}% with a temperature fitted on "
+        f"{first}{taught}Calibration error on test {before:.1f}%, {after:.1f}% with a temperature fitted on "
         f"val. {hardware['cores']} cores of {hardware['processor']}, TensorFlow {r['versions']['tensorflow']}."
     )
 
