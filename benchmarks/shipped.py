@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.core import paths
 
-NAMES = ("small", "best", "sprint")
+NAMES = ("small", "best", "first")
 
 
 def network() -> Path:
