@@ -16,7 +16,8 @@ def explanations(path: Path, faces: list[dict], title: str) -> None:
     """Draw each face as it is, and with what speaks for what the network says, and for the truth where that is another.
 
     Each of `faces` has pixels (48, 48) of grey bytes, prediction, confidence in [0, 1], truth (None where it is not
-    known) and maps: for each of these emotions (48, 48) numbers from 0 (nothing) to 1 (most). There may be no faces.
+    known) and maps: for each of these emotions (48, 48) numbers from 0 (nothing) to 1 (most). It may have a doubt, why
+    the prediction is unsure. There may be no faces.
     """
     pictures = 1 + max((len(face["maps"]) for face in faces), default=PICTURES_A_ROW - 1)  # of a face
     columns = min(max(len(faces), 2), PICTURES_A_ROW // pictures)
@@ -35,7 +36,8 @@ def explanations(path: Path, faces: list[dict], title: str) -> None:
 
 def _face(axes: Axes, face: dict, left: float, bottom: float) -> None:
     truth = face["truth"]
-    texts = [f"truth: {truth}" if truth else "", f"{face['prediction']} {face['confidence']:.0%}"]
+    doubt = f"unsure: {face['doubt']}" if face.get("doubt") else ""
+    texts = [f"truth: {truth}" if truth else doubt, f"{face['prediction']} {face['confidence']:.0%}"]
     overlays = [None, face["maps"][face["prediction"]]]
     if truth not in (None, face["prediction"]):
         texts.append(f"for {truth}")

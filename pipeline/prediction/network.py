@@ -46,9 +46,9 @@ class Face(NamedTuple):
 
     def shown(self, frame: np.ndarray) -> dict[str, Any]:
         """Return the face in `frame` as gradcam.explained takes it: its truth is not known."""
-        sure = float(self.answer.probabilities.max())
-        pixels = detection.crop(frame, self.box)
-        return {"pixels": pixels, "truth": None, "prediction": self.answer.emotion, "confidence": sure}
+        emotion, probabilities, doubt = self.answer
+        said = {"prediction": emotion, "confidence": float(probabilities.max()), "doubt": doubt}
+        return {"pixels": detection.crop(frame, self.box), "truth": None, **said}
 
 
 class Network:
