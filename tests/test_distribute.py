@@ -5,6 +5,7 @@ process of its own, it trains on such devices and prints what came out.
 """
 
 import contextlib
+import hashlib
 import io
 import json
 import subprocess
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from pipeline.core import paths
-from pipeline.core.schema import Adam, Constant, Optimizer, Sgd, Train
+from pipeline.core.schema import Adam, Constant, Optimizer, Sgd, Teacher, Train
 from pipeline.data.arrays import Split
 from tests.recipes import AFFINE, NO_TEACHER
 
@@ -27,6 +28,7 @@ DEVICES = ("CPU:0", "CPU:1")
 CASES = {
     "the last batch is smaller": (ADAM, 8),
     "no batch can be halved": (SGD, 7),
+    "a teacher": (SGD, 10),
 }
 """Optimizer and batch size, for 37 images: the last batches hold 5 and 2 of them."""
 TOLERANCE = 1e-5
@@ -106,19 +108,28 @@ def main(folder: Path) -> None:
     tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * len(DEVICES))
     found = {"one device": [distribute.strategy(devices) is None for devices in ((), DEVICES[:1])]}
     for case, (optimizer, batch) in CASES.items():
-        one = trained(folder / f"{batch} on one", optimizer, batch, ())
-        found[case] = outcome(one, one), outcome(trained(folder / f"{batch}", optimizer, batch, DEVICES), one)
+        by = teacher(folder) if case == "a teacher" else NO_TEACHER
+        one = trained(folder / f"{batch} on one", optimizer, batch, (), by=by)
+        found[case] = outcome(one, one), outcome(trained(folder / f"{batch}", optimizer, batch, DEVICES, by=by), one)
+    one = trained(folder / "whole on one", SGD, 7, ())
     trained(folder / "moved", SGD, 7, DEVICES, stop_after=2)
     found["moved"] = outcome(one, one), outcome(trained(folder / "moved", SGD, 7, ()), one)
     found["same bits"], found["other units"] = dropout(folder)
     print(json.dumps(found))
 
 
-def recipe(optimizer: Optimizer, batch: int, epochs: int):
+def teacher(folder: Path) -> Teacher:
+    """Return a network as teacher, whose answers are not the labels."""
+    network().save(folder / "teacher.h5", include_optimizer=False)
+    digest = hashlib.sha256((folder / "teacher.h5").read_bytes()).hexdigest()
+    return Teacher(networks={str(folder / "teacher.h5"): digest}, share=0.4)
+
+
+def recipe(optimizer: Optimizer, batch: int, epochs: int, by: Teacher = NO_TEACHER):
     from pipeline.training import fit
 
     settings = Train(epochs=epochs, batch_size=batch, keep="last", label_smoothing=0.0)
-    return fit.Recipe(AFFINE, optimizer, Constant(name="constant"), NO_TEACHER, settings, 7)
+    return fit.Recipe(AFFINE, optimizer, Constant(name="constant"), by, settings, 7)
 
 
 def network(dropout: float = 0.0):
@@ -134,7 +145,16 @@ def network(dropout: float = 0.0):
     return keras.Sequential([keras.Input((48, 48, 1)), convolution, pool, *head])
 
 
-def trained(folder: Path, optimizer, batch: int, devices: tuple[str, ...], epochs=3, stop_after=None, dropout=0.0):
+def trained(
+    folder: Path,
+    optimizer: Optimizer,
+    batch: int,
+    devices: tuple[str, ...],
+    epochs: int = 3,
+    stop_after: int | None = None,
+    dropout: float = 0.0,
+    by: Teacher = NO_TEACHER,
+):
     """Return a network trained on 37 images (val: 13), its history and what was printed; None where it stopped."""
     from pipeline.training import fit
     from pipeline.training.checkpoint import Checkpoint
@@ -145,7 +165,9 @@ def trained(folder: Path, optimizer, batch: int, devices: tuple[str, ...], epoch
 
     model, checkpoint = network(dropout), Checkpoint(folder)
     with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(KeyboardInterrupt):
-        state = fit.fit(model, split(37), split(13), recipe(optimizer, batch, epochs), checkpoint, on_epoch, devices)
+        state = fit.fit(
+            model, split(37), split(13), recipe(optimizer, batch, epochs, by), checkpoint, on_epoch, devices
+        )
         return model, state.history, printed.getvalue()
 
 

@@ -195,7 +195,7 @@ Schedule = Constant | Cosine
 
 
 class Teacher(Section):
-    """Trained networks (.h5 files and their SHA-256) whose probabilities are a `share` of each image's label."""
+    """Trained networks (.h5 files and their SHA-256): what they say of an augmented image is a `share` of its label."""
 
     networks: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
     share: Portion

@@ -12,7 +12,7 @@ import keras
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Augment, Config, Optimizer, Schedule, Teacher, Train
 from pipeline.data.arrays import Split
-from pipeline.training import batches, distribute, normalization, optimizers
+from pipeline.training import batches, distribute, normalization, optimizers, teaching
 from pipeline.training.checkpoint import Checkpoint, State
 from pipeline.training.targets import targets
 
@@ -43,12 +43,15 @@ class Recipe(NamedTuple):
 def trainable(model: keras.Model, recipe: Recipe, images: int, devices: tuple[str, ...] = ()) -> keras.Model:
     """Return a copy of `model` that is compiled to be trained on `images` images: same layers and weights.
 
-    It trains on all of `devices`, where two or more are named, and computes its batch normalization in one operation.
+    It trains on all of `devices`, where two or more are named, computes its batch normalization in one operation, and
+    is taught where the recipe has a teacher.
     """
     strategy = distribute.strategy(devices)
     with strategy.scope() if strategy else contextlib.nullcontext():
         copy = keras.models.clone_model(model, clone_function=normalization.fused)
         copy.set_weights(model.get_weights())
+        if recipe.teacher.networks:
+            copy = teaching.Taught(copy, teaching.teach(recipe.teacher, model.output_shape[-1]))
         optimizer = optimizers.build(recipe.optimizer, recipe.schedule, recipe.train.epochs * recipe.steps(images))
         loss = distribute.Loss() if strategy else "categorical_crossentropy"
         # Not XLA: where it was tried on a CPU, the step was slower.
@@ -85,7 +88,7 @@ def fit(
     recorder = _Recorder(state, recipe.seed, len(train), checkpoint, on_epoch)
     if done < settings.epochs:
         epochs = range(done + 1, settings.epochs + 1)
-        labels = targets(train, classes, settings.label_smoothing, recipe.teacher)
+        labels = targets(train, classes, settings.label_smoothing)
         trained.fit(
             batches.training(train, labels, recipe.augment, settings.batch_size, recipe.seed, epochs),
             steps_per_epoch=recipe.steps(len(train)),
