@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.core import paths
 
-NAMES = ("small", "best", "first")
+NAMES = ("small", "best")
 
 
 def network() -> Path:

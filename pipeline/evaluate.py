@@ -36,6 +36,7 @@ def main(cfg: Config, job: Job) -> None:
     if arrays.identity(folder) != run["data"]:
         raise PipelineError(f"{folder} holds other images than {trained.model} was trained on; run `dvc repro`")
     model = saved.load(_existing(trained.model))
+    others = saved.named(cfg.evaluate.ensemble, len(classes))
     splits = {name: arrays.load(folder, name, classes) for name in ("val", "test")}
     probabilities = {name: scoring.predict(model, split) for name, split in splits.items()}
     clean = arrays.clean_test(folder, splits["test"])
@@ -62,9 +63,9 @@ def main(cfg: Config, job: Job) -> None:
         },
         "inspection": {"images": len(shown), "right": sum(f["truth"] == f["prediction"] for f in shown)},
     }
-    if cfg.evaluate.mirror:
-        both = {name: scoring.predict_with_mirror(model, split) for name, split in splits.items()}
-        scores["mirrored"] = scored(splits, both, clean, classes)
+    means = {name: scoring.means(model, others, split, cfg.evaluate.mirror) for name, split in splits.items()}
+    for way in means["val"]:
+        scores[way] = scored(splits, {name: found[way] for name, found in means.items()}, clean, classes)
     speed = {
         **scoring.speed(model, splits["val"], cfg.evaluate.latency_runs),
         "training_minutes": sum(row["seconds"] for row in history) / 60,

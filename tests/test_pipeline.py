@@ -1,5 +1,6 @@
 """The four stages through DVC, on a few drawn faces."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -126,7 +127,12 @@ def test_a_change_runs_the_stages_that_read_it_and_no_other(changed):
     project.edit("conf/augment/none.yaml", "zoom: 0.0", "zoom: 0.5")
     assert ran(project.repro().stdout) == []
     project.edit("params.yaml", "inspect: 7", "inspect: 5")
+    digest = hashlib.sha256(project.path("models/model.h5").read_bytes()).hexdigest()
+    project.edit("params.yaml", "ensemble: {}", f"ensemble: {{models/model.h5: {digest}}}")
     assert ran(project.repro().stdout) == ["evaluate"]
+    scores = json.loads(project.path("results/metrics.json").read_text())
+    alone = {split: scores[split] for split in scores["ensemble"]}
+    assert (scores["ensemble"], scores["ensemble_mirrored"]) == (alone, scores["mirrored"])  # with itself
     assert ran(project.run("dvc", "repro", "--dry").stdout) == []
     project.edit("params.yaml", "learning_rate: 0.001", "learning_rate: 0.01")
     assert ran(project.run("dvc", "repro", "--dry").stdout) == ["train"]

@@ -247,5 +247,11 @@ def test_what_is_averaged_or_scaled_stands_apart(page):
     assert "test, mirrored" in text
     assert "temperature of 1.073" in text
     assert "2.34%" in text
-    del parts["metrics"]["mirrored"]
+    assert "ensemble" not in text.lower()
+    parts["metrics"]["ensemble_mirrored"] = parts["metrics"]["ensemble"] = parts["metrics"]["mirrored"]
+    text = page(parts)
+    assert "test, ensemble mirrored" in text
+    assert "Ensemble: the mean over this network" in text
+    for way in ("mirrored", "ensemble", "ensemble_mirrored"):
+        del parts["metrics"][way]
     assert "mirror" not in page(parts)

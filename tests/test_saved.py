@@ -1,9 +1,12 @@
 """A network's file: what its answers mean stands in it, and it is Keras' own format all the same."""
 
+import hashlib
+
 import h5py
 import keras
 import pytest
 
+from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.training import saved
 from pipeline.training.saved import Facts
@@ -34,3 +37,26 @@ def test_facts_that_are_none_are_refused(path):
         file.attrs["facts"] = "{broken"
     with pytest.raises(PipelineError, match=r"model\.h5 does not say"):
         saved.facts(path, 3)
+
+
+@pytest.fixture
+def named(path, monkeypatch) -> dict[str, str]:
+    """Return a network of a checkout by its file and SHA-256."""
+    monkeypatch.setattr(paths, "ROOT", path.parent.parent)
+    return {"models/model.h5": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_networks_are_named_by_file_and_digest(path, named):
+    (network,) = saved.named(named, 3)
+    assert network.output_shape == (None, 3)
+    path.write_bytes(path.read_bytes() + b"more")
+    with pytest.raises(PipelineError, match=r"model\.h5 is not the network that is named; .*accepted: [0-9a-f]{64}$"):
+        saved.named(named, 3)
+    path.unlink()
+    with pytest.raises(PipelineError, match="its SHA-256: missing"):
+        saved.named(named, 3)
+
+
+def test_a_named_network_of_other_emotions_is_refused(named):
+    with pytest.raises(PipelineError, match=r"model\.h5 tells 3 emotions apart, and the data have 4"):
+        saved.named(named, 4)

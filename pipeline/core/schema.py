@@ -194,10 +194,14 @@ class Cosine(Section):
 Schedule = Constant | Cosine
 
 
+Networks = dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+""".h5 files of this checkout, and the SHA-256 of each."""
+
+
 class Teacher(Section):
     """Trained networks (.h5 files and their SHA-256): what they say of an augmented image is a `share` of its label."""
 
-    networks: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+    networks: Networks
     share: Portion
 
     @model_validator(mode="after")
@@ -227,9 +231,10 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """What evaluate shows and times, in images, and whether it scores the mean with mirror images too."""
+    """What evaluate shows and times, in images, and which means it scores besides: mirror images, `ensemble`."""
 
     mirror: bool
+    ensemble: Networks
     inspect: PositiveInt
     mistakes: PositiveInt
     latency_runs: PositiveInt

@@ -10,6 +10,8 @@ from pipeline.evaluation import page
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 SCORED = ("val", "test", "test_clean", "kaggle_test")
+MEANS = ("mirrored", "ensemble", "ensemble_mirrored")
+"""What is scored besides, where it was asked for: pipeline/evaluation/scoring.py."""
 
 SEED = {"train": 0.5422, "kaggle_test": 0.5243}
 """Accuracy that the notebook project publishes for FER-2013 after 60 epochs."""
@@ -47,6 +49,7 @@ def _render(metrics: dict, speed: dict, run: dict, history: list[dict], audit: d
         pictures={name: page.picture(figure) for name, figure in figures.items()},
         drawn=metrics["data"]["name"] == "faces",
         scored=SCORED,
+        means=[way for way in MEANS if way in metrics],
         seed=seed,
         ticks=_ticks([*bounds, *seed.values()]),
         settings=flatten(run["config"]),

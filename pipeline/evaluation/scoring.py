@@ -24,6 +24,18 @@ def predict_with_mirror(model: keras.Model, split: Split) -> np.ndarray:
     return (predict(model, split) + model.predict(mirrored, verbose=0)) / 2
 
 
+def means(model: keras.Model, others: list[keras.Model], split: Split, mirror: bool) -> dict[str, np.ndarray]:
+    """Return (n, k) probabilities by what they are the mean of: an image and its mirror image, the networks, both."""
+    found = {}
+    if mirror:
+        found["mirrored"] = predict_with_mirror(model, split)
+    if others:
+        found["ensemble"] = np.mean([predict(network, split) for network in (model, *others)], axis=0)
+    if mirror and others:
+        found["ensemble_mirrored"] = np.mean([predict_with_mirror(n, split) for n in (model, *others)], axis=0)
+    return found
+
+
 def _images(model: keras.Model, split: Split) -> tf.data.Dataset:
     return batches.scoring(split, model.output_shape[-1], BATCH)
 

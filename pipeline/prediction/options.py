@@ -8,6 +8,6 @@ from pipeline.core import paths
 def add(parser: argparse.ArgumentParser) -> None:
     """Add --model, --tracking and --whole to `parser`."""
     model = "an .h5 file, an MLflow run's id, models:/NAME@ALIAS"
-    parser.add_argument("--model", default=str(paths.weights("first")), help=f"{model}; %(default)s without it")
+    parser.add_argument("--model", default=str(paths.weights("best")), help=f"{model}; %(default)s without it")
     parser.add_argument("--tracking", help="where runs are: an option of conf/tracking/; params.yaml's without it")
     parser.add_argument("--whole", action="store_true", help="take each picture as one face")

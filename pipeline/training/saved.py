@@ -1,10 +1,12 @@
 """A network's .h5 file: Keras' HDF5 format, and beside the weights what the network's answers mean."""
 
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS
 
@@ -47,6 +49,24 @@ def load(path: Path) -> "keras.Model":
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0][:200]
         raise PipelineError(f"{path} holds no network that can be read: {reason}") from error
+
+
+def named(networks: dict[str, str], classes: int) -> list["keras.Model"]:
+    """Return the networks in .h5 files of this checkout, each of which is named with its SHA-256.
+
+    Raises PipelineError where a file is missing or another one, or tells another number of emotions apart.
+    """
+    return [_named(paths.ROOT / name, digest, classes) for name, digest in networks.items()]
+
+
+def _named(path: Path, digest: str, classes: int) -> "keras.Model":
+    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
+    if found != digest:
+        raise PipelineError(f"{path} is not the network that is named; its SHA-256: {found}; accepted: {digest}")
+    network = load(path)
+    if network.output_shape[-1] != classes:
+        raise PipelineError(f"{path} tells {network.output_shape[-1]} emotions apart, and the data have {classes}")
+    return network
 
 
 def facts(path: Path, outputs: int) -> Facts:

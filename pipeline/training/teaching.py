@@ -1,13 +1,10 @@
 """Distillation: networks that teach another one what they see in the images that it is trained on."""
 
-import hashlib
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from pipeline.core import paths
-from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Teacher
 from pipeline.training import saved
 
@@ -41,21 +38,10 @@ class Taught(keras.Model):
 
 def teach(teacher: Teacher, classes: int) -> Teach:
     """Return what blends labels with the mean of what the networks of `teacher` say, by its share."""
-    networks = [_load(name, digest, classes) for name, digest in teacher.networks.items()]
+    networks = saved.named(teacher.networks, classes)
 
     def blend(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         said = sum(network(images, training=False) for network in networks) / len(networks)
         return (1 - teacher.share) * labels + teacher.share * tf.stop_gradient(said)
 
     return blend
-
-
-def _load(name: str, digest: str, classes: int) -> keras.Model:
-    path = paths.ROOT / name
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-        raise PipelineError(f"{path} is missing, or not the network that teacher.networks names by its SHA-256")
-    network = saved.load(path)
-    if network.output_shape[-1] != classes:
-        raise PipelineError(f"{path} tells {network.output_shape[-1]} emotions apart, and the data have {classes}")
-    network.trainable = False
-    return network
