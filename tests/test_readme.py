@@ -34,14 +34,29 @@ def test_figures_are_written_from_results(finished, tmp_path):
     assert "## Two commands" in text
 
 
-def test_every_target_and_module_that_is_named_exists():
-    text = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "weights/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_target_and_module_that_is_named_exists(page):
+    text = page.read_text()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z-]+)(?= |`|$)", text, re.MULTILINE)) - {"keeps"} <= targets
     for module in re.findall(r"python -m pipeline\.(\w+)", text):
         assert (ROOT / f"pipeline/{module}.py").exists(), module
     for name in re.findall(r"\b(\w+\.py)\b", text):
         assert (ROOT / "pipeline" / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", page.read_text()):
+        name, _, heading = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, link
 
 
 def test_every_command_and_folder_stands_on_the_map():
