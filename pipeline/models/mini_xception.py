@@ -17,8 +17,10 @@ def build(classes: int, stem: int, widths: list[int]) -> keras.Model:
         x = layers.Conv2D(stem, 3, use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
     for width in widths:
-        shortcut = layers.Conv2D(width, 1, strides=2, padding="same", use_bias=False)(x)
-        shortcut = layers.BatchNormalization()(shortcut)
+        # Every second point, then the 1x1 convolution: the same as one with strides, whose gradient oneDNN writes past
+        # its memory, or never ends, where the input has fewer channels than a vector register holds (its issue 6035).
+        shortcut = layers.AveragePooling2D(1, strides=2, padding="same")(x)
+        shortcut = layers.BatchNormalization()(layers.Conv2D(width, 1, use_bias=False)(shortcut))
         x = layers.SeparableConv2D(width, 3, padding="same", use_bias=False)(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
         x = layers.SeparableConv2D(width, 3, padding="same", use_bias=False)(x)

@@ -24,7 +24,11 @@ def build(classes: int, widths: list[int], blocks: int) -> keras.Model:
     for stage, width in enumerate(widths):
         for block in range(blocks):
             stride = 2 if stage and not block else 1
-            shortcut = x if x.shape[-1] == width and stride == 1 else convolution(x, width, 1, stride)
+            shortcut = x
+            if stride > 1:  # not by the strides of the 1x1 convolution: see mini_xception
+                shortcut = layers.AveragePooling2D(1, strides=stride, padding="same")(shortcut)
+            if x.shape[-1] != width or stride > 1:
+                shortcut = convolution(shortcut, width, 1)
             x = layers.ReLU()(convolution(x, width, 3, stride))
             x = layers.ReLU()(layers.Add()([convolution(x, width, 3), shortcut]))
     x = layers.GlobalAveragePooling2D()(x)
