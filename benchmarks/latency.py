@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks import shipped
 from pipeline.core import paths
 from pipeline.exporting.runtimes import Predict
 from pipeline.training import runtime
@@ -23,7 +22,7 @@ def measure() -> Iterator[dict]:
     with all processors.
     """
     runtime.configure()
-    network = shipped.network()
+    network = paths.weights("small")
     with TemporaryDirectory() as folder:
         ways = _ways(network, Path(folder))
         rounds = [{way: _measured(*predict) for way, predict in ways.items()} for _ in range(ROUNDS)]
