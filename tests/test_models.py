@@ -9,6 +9,8 @@ from pipeline.core.errors import PipelineError
 from pipeline.evaluation import cost
 from pipeline.training import saved
 
+NAMES = sorted(path.stem for path in (paths.CONF / "model").glob("*.yaml"))
+
 
 def test_the_seed_network_is_the_notebooks(config):
     net = models.build(config().model, 7)
@@ -35,7 +37,7 @@ def test_a_network_is_as_large_as_it_says(config, name, parameters, multiply_add
     assert cost.multiply_adds(net) == multiply_adds
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (paths.CONF / "model").glob("*.yaml")))
+@pytest.mark.parametrize("name", NAMES)
 def test_h5_keeps_the_predictions(config, name, tmp_path):
     net = models.build(config(f"model={name}").model, 7)
     images = np.random.default_rng(0).random((9, 48, 48, 1), dtype=np.float32)
@@ -44,7 +46,7 @@ def test_h5_keeps_the_predictions(config, name, tmp_path):
     np.testing.assert_array_equal(again.predict(images, verbose=0), net.predict(images, verbose=0))
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (paths.CONF / "model").glob("*.yaml")))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_batch_of_any_size_is_learned_from(config, name):
     """oneDNN's issue 6035 ended the process, or never ended, at the last batch of an epoch."""
     net = models.build(config(f"model={name}").model, 7)
