@@ -16,6 +16,7 @@ README = ROOT / "README.md"
 MLRUNS = HOME / "mlruns"
 CHECKPOINTS = HOME / "outputs" / "checkpoints"
 TRAIN_LOCK = ROOT / "outputs" / "train.lock"
+TORTURE = ROOT / "results" / "torture.json"
 
 
 def raw(data: str) -> Path:

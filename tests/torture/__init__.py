@@ -1,0 +1,1 @@
+"""Faults that are made on purpose, and counted: crashes, full disks, damaged files, lost servers, hostile input."""

@@ -1,0 +1,55 @@
+"""Runs the parts, and counts: `python -m tests.torture`, or some of them: `python -m tests.torture crash server`.
+
+All of them together write results/torture.json, of which the README's table is made.
+"""
+
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import files, paths
+from pipeline.tracking import provenance
+from tests.torture.parts import PARTS, faults
+
+
+def main(names: list[str]) -> None:
+    """Run the parts `names`, or all; exit with 1 where anything was lost."""
+    if unknown := set(names) - set(PARTS):
+        sys.exit(f"error: {min(unknown)} is no part; accepted: {', '.join(PARTS)}")
+    started = time.monotonic()
+    rows = [row for name in names or PARTS for row in count(name)]
+    minutes = (time.monotonic() - started) / 60
+    injected, lost = (sum(row[key] for row in rows) for key in ("injected", "lost"))
+    print(f"{injected} faults, {lost} with a loss, in {minutes:.1f} minutes")
+    if not names:
+        result = {"command": "python -m tests.torture", "minutes": minutes, "hardware": provenance.hardware()}
+        files.write_json(paths.TORTURE, {**result, "versions": provenance.versions(), "faults": rows})
+    sys.exit(1 if lost else 0)
+
+
+def count(name: str) -> list[dict[str, Any]]:
+    """Return for each kind of fault in the part `name` how many were injected, survived and lost, and seconds."""
+    injected: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
+    seconds: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory(prefix=f"torture-{name}-") as folder:
+        before = time.monotonic()
+        for outcome in faults(name, Path(folder), short=False):
+            injected[outcome.fault] += 1
+            lost[outcome.fault] += outcome.lost is not None
+            now = time.monotonic()
+            seconds[outcome.fault] += now - before
+            before = now
+            result = f"LOST: {outcome.lost}" if outcome.lost else "survived"
+            print(f"{name}: {outcome.fault}, {injected[outcome.fault]}: {result}", flush=True)
+    return [
+        {"part": name, "fault": f, "injected": n, "survived": n - lost[f], "lost": lost[f], "seconds": seconds[f]}
+        for f, n in injected.items()
+    ]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
