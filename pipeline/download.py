@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
+from pipeline.core.locks import only_one
 from pipeline.core.schema import Config, Data
 from pipeline.core.stage import Job, stage
 from pipeline.sources.web import MAX_BYTES, fetch, shown
@@ -28,27 +29,32 @@ def download(data: Data, target: Path) -> Path:
     It comes from the first of `data.sources` that is set, and appears only when every image in it was read and
     counted; whatever fails leaves `target` as it was. Raises PipelineError, which ends with the ways forward.
     """
-    from pipeline.sources import archive
-
-    temporary = target / f".download-{os.getpid()}.part"
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        try:
-            label = _obtain(data, temporary)
-            archive.verify(temporary, data.counts, label)
-            placed = target / f"archive{archive.suffix(temporary)}"
-            os.replace(temporary, placed)
-        finally:
-            temporary.unlink(missing_ok=True)
-        for other in {*target.glob("archive.*"), *target.glob(".download-*.part")} - {placed}:
-            other.unlink()
-        return placed
+        with only_one(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", patient=True):
+            return _download(data, target)
     except PipelineError as error:
         raise PipelineError(f"{error}{_ways(data)}") from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "no space left on this disk" if full else error.strerror or error
         raise PipelineError(f"{error.filename or target}: {reason}{_ways(data)}") from error
+
+
+def _download(data: Data, target: Path) -> Path:
+    from pipeline.sources import archive
+
+    temporary = target / f".download-{os.getpid()}.part"
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        label = _obtain(data, temporary)
+        archive.verify(temporary, data.counts, label)
+        placed = target / f"archive{archive.suffix(temporary)}"
+        os.replace(temporary, placed)
+    finally:
+        temporary.unlink(missing_ok=True)
+    for other in {*target.glob("archive.*"), *target.glob(".download-*.part")} - {placed}:
+        other.unlink()
+    return placed
 
 
 def _obtain(data: Data, temporary: Path) -> str:

@@ -1,11 +1,11 @@
 """Stage evaluate: scores the trained network, draws what is worth seeing, and completes the run's record."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import files, paths
 from pipeline.core.errors import PipelineError
+from pipeline.core.locks import only_one
 from pipeline.core.schema import Config
 from pipeline.core.stage import Job, stage
 from pipeline.training import runtime
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 @stage
 def main(cfg: Config, job: Job) -> None:
     """Write the metrics, speed, figures and report into results/, and add them to the training's MLflow run."""
+    with only_one(job.out.lock("evaluate"), "an evaluation", patient=job.source != "manual"):
+        evaluate(cfg, job)
+
+
+def evaluate(cfg: Config, job: Job) -> None:
+    """Score, draw and record, as `main` says; raise PipelineError where the training's files are not whole."""
     runtime.configure()
     trained = paths.Outputs()
     run, audit = _read(trained.run), _read(trained.audit)
@@ -33,7 +39,7 @@ def main(cfg: Config, job: Job) -> None:
     # DVC starts this stage when it has recorded the training, so the training's checkpoint has done its work.
     checkpoint.Checkpoint(paths.CHECKPOINTS / run["checkpoint"]).discard()
     folder, classes = paths.arrays(run["data"]["name"]), run["config"]["data"]["classes"]
-    if arrays.identity(folder) != run["data"]:
+    if arrays.verified(folder) != run["data"]:
         raise PipelineError(f"{folder} holds other images than {trained.model} was trained on; run `dvc repro`")
     model = saved.load(_existing(trained.model))
     others = saved.named(cfg.evaluate.ensemble, len(classes))
@@ -204,7 +210,7 @@ def _existing(path: Path) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return json.loads(_existing(path).read_text())
+    return files.read_json(_existing(path))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Stage preprocess: decodes the archive into arrays, and audits them."""
 
+import contextlib
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterable
@@ -8,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
+from pipeline.core.locks import only_one
 from pipeline.core.schema import EMOTIONS, IMAGE_SIZE, SPLITS, Config, Data
 from pipeline.core.stage import Job, stage
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pipeline.sources.archive import Face
 
 
@@ -23,6 +28,11 @@ def main(cfg: Config, job: Job) -> None:
 
 def preprocess(data: Data, out: paths.Outputs) -> None:
     """Write the arrays of `data`, and into `out` audit.json and pictures of samples and class balance."""
+    with only_one(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", patient=True):
+        _preprocess(data, out)
+
+
+def _preprocess(data: Data, out: paths.Outputs) -> None:
     from pipeline.core import files
     from pipeline.core.progress import progress
     from pipeline.data import audit
@@ -50,8 +60,6 @@ def write(faces: "Iterable[Face]", data: Data, folder: Path) -> Path:
     One image at a time is in memory. Raises PipelineError where a split has more or fewer images than
     `data.counts` states.
     """
-    import numpy as np
-
     from pipeline.core import files
     from pipeline.data import arrays, audit
 
@@ -59,31 +67,51 @@ def write(faces: "Iterable[Face]", data: Data, folder: Path) -> Path:
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    shape = (IMAGE_SIZE, IMAGE_SIZE)
-    opened = {
-        split: np.lib.format.open_memmap(partial / f"{split}.npy", "w+", np.uint8, (size, *shape))
-        for split, size in sizes.items()
-    }
-    labels = {split: np.zeros(size, np.uint8) for split, size in sizes.items()}
-    filled = dict.fromkeys(SPLITS, 0)
-    for face in faces:
-        place = filled[face.split]
-        if place == sizes[face.split]:
-            raise PipelineError(f"{data.name}: more than the {place} images that counts states for {face.split}")
-        opened[face.split][place] = face.pixels
-        labels[face.split][place] = EMOTIONS.index(face.emotion)
-        filled[face.split] += 1
-    if filled != sizes:
-        raise PipelineError(f"{data.name}: images per split are {filled}; counts states {sizes}")
-    for split in SPLITS:
-        opened[split].flush()
-        np.save(partial / f"{split}_labels.npy", labels[split])
-    np.save(partial / "test_clean.npy", audit.not_in(partial, "test", "train"))
-    described = {"name": data.name, "digest": arrays.digest(partial), "settings": arrays.settings(data)}
-    files.write_json(partial / "data.json", described)
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(partial, folder)
+    try:
+        with files.naming(partial):
+            _write(faces, data.name, sizes, partial)
+            _save(partial / arrays.CLEAN, audit.not_in(partial, "test", "train"))
+            arrays.describe(partial, data)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return folder
+
+
+def _write(faces: "Iterable[Face]", name: str, sizes: dict[str, int], folder: Path) -> None:
+    """Write pixels and labels: not through a memory map, for a full disk ends a process that writes into one."""
+    import numpy as np
+
+    labels: dict[str, list[int]] = {split: [] for split in SPLITS}
+    with contextlib.ExitStack() as stack:
+        opened = {split: stack.enter_context(open(folder / f"{split}.npy", "wb")) for split in SPLITS}
+        for split, size in sizes.items():
+            shape = (size, IMAGE_SIZE, IMAGE_SIZE)
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(opened[split], header)
+        for face in faces:
+            if len(labels[face.split]) == sizes[face.split]:
+                raise PipelineError(
+                    f"{name}: more than the {sizes[face.split]} images that counts states for {face.split}"
+                )
+            opened[face.split].write(face.pixels.tobytes())
+            labels[face.split].append(EMOTIONS.index(face.emotion))
+    if (found := {split: len(labels[split]) for split in SPLITS}) != sizes:
+        raise PipelineError(f"{name}: images per split are {found}; counts states {sizes}")
+    for split in SPLITS:
+        _save(folder / f"{split}_labels.npy", np.array(labels[split], np.uint8))
+
+
+def _save(path: Path, array: "np.ndarray") -> None:
+    """Write `array` as numpy.save does, whose own error on a full disk does not say so."""
+    import numpy as np
+
+    from pipeline.core import files
+
+    content = io.BytesIO()
+    np.save(content, array)
+    files.replace(path, content.getvalue())
 
 
 def _counted(faces: "Iterable[Face]", advance: Callable[[int], object]) -> "Iterable[Face]":

@@ -1,7 +1,6 @@
 """Trains a recipe of conf/experiment/ with several seeds, then reads test once for all: a line of README's results."""
 
 import hashlib
-import json
 import shlex
 import statistics
 from pathlib import Path
@@ -64,7 +63,7 @@ def summed(folders: list[Path]) -> dict[str, Any]:
     from pipeline.evaluation import calibration, cost, report, scoring
     from pipeline.training import saved
 
-    runs = [json.loads(paths.Outputs(folder).run.read_text()) for folder in folders]
+    runs = [files.read_json(paths.Outputs(folder).run) for folder in folders]
     data, config = runs[0]["data"], runs[0]["config"]
     classes = config["data"]["classes"]
     home = paths.arrays(data["name"])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @stage
 def main(cfg: Config, job: Job) -> None:
     """Write models/model.h5, results/run.json and results/history.csv, and one MLflow run."""
-    with only_one(paths.TRAIN_LOCK if job.out.root == paths.ROOT else job.out.root / "train.lock", "a training"):
+    with only_one(job.out.lock("train"), "a training", patient=job.source != "manual"):
         run = train(cfg, job)
     if job.source == "manual":  # DVC has not recorded this stage yet: there, evaluate does it
         from pipeline.training.checkpoint import Checkpoint
@@ -45,7 +45,7 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
     commit = provenance.git_commit()
     folder = paths.arrays(cfg.data.name)
     arrays.check(folder, cfg.data)
-    data = arrays.identity(folder)
+    data = arrays.verified(folder)
     settings = {
         "data": {"name": cfg.data.name, "classes": cfg.data.classes},
         "augment": cfg.augment.model_dump(),
@@ -74,11 +74,12 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
             devices = distribute.chosen(distribute.gpus(), *splits)
 
             def record(history: list[dict[str, float]]) -> None:
-                tracker.log_epochs(run_id, history[-1:])
+                tracker.follow(run_id, history)
                 if on_epoch:
                     try:
                         on_epoch(history)
                     except Stopped:
+                        tracker.log_epochs(run_id, history)
                         state.discard()  # nobody goes on with this training
                         raise
 

@@ -1,27 +1,98 @@
-"""Small files, written whole or not at all."""
+"""Small files, written whole or not at all, and read with what is wrong with them told."""
 
 import csv
+import hashlib
 import io
 import json
 import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core.errors import PipelineError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_SEAL = "seal"
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an error of the file system name `path` where it names no file: that of a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename or error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def replace(path: Path, content: bytes) -> None:
     """Make `content` the file `path`: a reader sees the old one or this one, a crash leaves one of them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with naming(path), open(partial, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON; a number that JSON has no word for (NaN) is an error."""
     replace(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` as JSON with the SHA-256 of it: `read_json` notices where another number stands there later."""
+    write_json(path, {**content, _SEAL: _digest(content)})
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in the JSON file `path`.
+
+    Raises PipelineError where it holds none, or not what was sealed; OSError where it cannot be read.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise PipelineError(f"{path} is damaged: it holds no JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise PipelineError(f"{path} is damaged: it holds {type(content).__name__}, not an object")
+    seal = content.pop(_SEAL, None)
+    if seal is not None and seal != _digest(content):
+        raise PipelineError(f"{path} is damaged: it holds something else than what was written")
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def read_npz(path: Path) -> "dict[str, np.ndarray]":
+    """Return the arrays in the .npz file `path`, each of which carries a checksum; no object is unpickled.
+
+    Raises PipelineError where it is damaged; OSError where it cannot be read.
+    """
+    import numpy as np
+
+    try:
+        with open(path, "rb") as file, np.load(file) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (
+        *(ValueError, TypeError, AttributeError, KeyError, EOFError, OverflowError, MemoryError, RuntimeError),
+        *(SyntaxError, NotImplementedError, struct.error, zlib.error, zipfile.BadZipFile),
+    ) as error:
+        raise PipelineError(f"{path} is damaged ({str(error) or type(error).__name__})") from error
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -34,6 +105,10 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_csv(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a table of numbers."""
-    with open(path, newline="") as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    """Return the rows of a table of numbers; raise PipelineError where something else stands there."""
+    try:
+        with open(path, newline="") as file:
+            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file, strict=True)]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise PipelineError(f"{path} is damaged: it holds no table of numbers ({error})") from error
+    return rows

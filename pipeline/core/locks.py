@@ -1,6 +1,7 @@
 """Locks that end with the process that holds them."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,17 +12,27 @@ from pipeline.core.errors import PipelineError
 
 
 @contextmanager
-def only_one(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file `path`, or raise PipelineError, naming the process that does `what` already."""
+def only_one(path: Path, what: str, patient: bool = False) -> Iterator[None]:
+    """Hold the lock file `path`, or raise PipelineError, naming the process that does `what` already.
+
+    A `patient` process waits until that one has ended, and says so.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    holder = path.with_suffix(".pid")
+    holder, lock = path.with_suffix(".pid"), FileLock(path)
     try:
-        with FileLock(path, timeout=0):
-            holder.write_text(str(os.getpid()))
-            yield
+        lock.acquire(timeout=0)
     except Timeout:
         pid = holder.read_text() if holder.exists() else "unknown"
-        raise PipelineError(f"process {pid} does {what} already; wait until it has ended, or `kill {pid}`") from None
+        known = f"process {pid} does {what} already"
+        if not patient:
+            raise PipelineError(f"{known}; wait until it has ended, or `kill {pid}`") from None
+        print(f"{known}; this one waits until it has ended, or `kill {pid}`", file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        holder.write_text(str(os.getpid()))
+        yield
+    finally:
+        lock.release()
 
 
 def waiting(path: Path) -> FileLock:

@@ -15,13 +15,17 @@ README = ROOT / "README.md"
 
 MLRUNS = HOME / "mlruns"
 CHECKPOINTS = HOME / "outputs" / "checkpoints"
-TRAIN_LOCK = ROOT / "outputs" / "train.lock"
 TORTURE = ROOT / "results" / "torture.json"
 
 
 def raw(data: str) -> Path:
     """Return the folder that holds the downloaded archive of data set `data`."""
     return ROOT / "data" / "raw" / data
+
+
+def data_lock(data: str) -> Path:
+    """Return the lock of whoever writes data set `data`: its archive or its arrays."""
+    return ROOT / "outputs" / f"data-{data}.lock"
 
 
 def arrays(data: str) -> Path:
@@ -59,6 +63,10 @@ class Outputs:
         self.speed = self.results / "speed.json"
         self.predictions = self.results / "predictions.npz"
         self.report = self.results / "report.html"
+
+    def lock(self, stage: str) -> Path:
+        """Return the lock of the process that runs `stage`, which writes here."""
+        return self.root / "outputs" / f"{stage}.lock"
 
     def figure(self, name: str) -> Path:
         """Return the path of the picture `name`."""

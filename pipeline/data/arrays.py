@@ -2,18 +2,20 @@
 
 A folder holds, for each split, `<split>.npy` ((n, 48, 48) uint8 pixels) and `<split>_labels.npy` ((n,) uint8
 indices into EMOTIONS); `test_clean.npy` ((n,) bool, the test images that stand in no training image, pixel
-for pixel); and `data.json` (name, digest, and the settings that they were made with).
+for pixel); and `data.json` (name, digest, that of test_clean, and the settings that they were made with).
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS, SPLITS, Data
+
+CLEAN = "test_clean.npy"
 
 
 class Split(NamedTuple):
@@ -51,13 +53,35 @@ def load(folder: Path, split: str, classes: list[str]) -> Split:
 
 def clean_test(folder: Path, split: Split) -> np.ndarray:
     """Return (n,) bool: the images of the test split that stand in no training image."""
-    return np.load(folder / "test_clean.npy")[split.rows]
+    return np.load(folder / CLEAN)[split.rows]
 
 
 def identity(folder: Path) -> dict[str, str]:
-    """Return the name and the digest of the data set in `folder`."""
+    """Return the name and the digest of the data set in `folder`; raise PipelineError where it holds none."""
     described = _described(folder)
     return {key: described[key] for key in ("name", "digest")}
+
+
+def verified(folder: Path) -> dict[str, str]:
+    """Return the name and the digest of the data set in `folder`, every byte of which is read for that.
+
+    Raises PipelineError where a bit is another one than when the arrays were written.
+    """
+    described = _described(folder)
+    try:
+        intact = (described["digest"], described["clean"]) == (digest(folder), _digest(folder, [CLEAN]))
+    except OSError as error:
+        raise PipelineError(f"{folder} holds no whole data set: {error}; {_REMEDY.format(folder)}") from error
+    if not intact:
+        raise PipelineError(f"{folder} is damaged: it holds other bytes than were written; {_REMEDY.format(folder)}")
+    return {key: described[key] for key in ("name", "digest")}
+
+
+def describe(folder: Path, data: Data) -> None:
+    """Write data.json: what the arrays in `folder`, made of `data`, are to be known by."""
+    clean = _digest(folder, [CLEAN])
+    described = {"name": data.name, "digest": digest(folder), "clean": clean, "settings": settings(data)}
+    files.write_sealed(folder / "data.json", described)
 
 
 def settings(data: Data) -> dict[str, Any]:
@@ -77,17 +101,26 @@ def check(folder: Path, data: Data) -> None:
 
 def _described(folder: Path) -> dict[str, Any]:
     try:
-        return json.loads((folder / "data.json").read_text())
-    except (OSError, ValueError) as error:
+        described = files.read_json(folder / "data.json")
+    except (OSError, PipelineError) as error:
         raise PipelineError(f"{folder} holds no data set: {error}; `dvc repro preprocess` makes it") from error
+    if missing := {"name", "digest", "clean", "settings"} - set(described):
+        raise PipelineError(f"{folder}/data.json lacks {min(missing)}; `dvc repro preprocess` makes it anew")
+    return described
 
 
 def digest(folder: Path) -> str:
     """Return the SHA-256, in hex, of every label and pixel in `folder`."""
+    return _digest(folder, [name for split in SPLITS for name in (f"{split}_labels.npy", f"{split}.npy")])
+
+
+def _digest(folder: Path, names: list[str]) -> str:
     whole = hashlib.sha256()
-    for split in SPLITS:
-        for name in (f"{split}_labels.npy", f"{split}.npy"):
-            with open(folder / name, "rb") as file:
-                while block := file.read(1 << 20):
-                    whole.update(block)
+    for name in names:
+        with open(folder / name, "rb") as file:
+            while block := file.read(1 << 20):
+                whole.update(block)
     return whole.hexdigest()
+
+
+_REMEDY = "`rm -r {} && dvc repro preprocess` makes it anew"

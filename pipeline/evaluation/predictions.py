@@ -1,7 +1,6 @@
 """What a network predicts for each image of a split, kept so that runs can be compared on the same images."""
 
 import io
-import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,8 +28,8 @@ def save(path: Path, splits: dict[str, Predicted]) -> None:
 def load(path: Path) -> dict[str, Predicted]:
     """Return the predictions in the file `path`, by split."""
     try:
-        with np.load(path) as arrays:
-            names = [name.removesuffix("_labels") for name in arrays.files if name.endswith("_labels")]
-            return {name: Predicted(arrays[f"{name}_probabilities"], arrays[f"{name}_labels"]) for name in names}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        arrays = files.read_npz(path)
+        names = [name.removesuffix("_labels") for name in arrays if name.endswith("_labels")]
+        return {name: Predicted(arrays[f"{name}_probabilities"], arrays[f"{name}_labels"]) for name in names}
+    except (OSError, KeyError, PipelineError) as error:
         raise PipelineError(f"{path} holds no predictions that can be read: {error}") from error

@@ -1,5 +1,6 @@
 """What all pictures share: style, colours, and the file."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,8 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from pipeline.core import files
 
 DPI = 130
 BLUE, ORANGE, GREEN, VERMILLION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#B4B4B4"
@@ -38,7 +41,9 @@ def canvas(path: Path, width: float, height: float, title: str, layout: str = "c
         top = None if layout == "constrained" else 1 - 0.08 / height
         figure.suptitle(title, x=0.1 / width, y=top, ha="left")
         yield figure
-        figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=DPI, metadata={"Software": None})
+        files.replace(path, picture.getvalue())
 
 
 def bars(axes: Axes, rows: dict[str, dict], keys: Sequence[str], texts: dict[str, list[str]]) -> None:

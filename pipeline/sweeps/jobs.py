@@ -1,7 +1,6 @@
 """One training of many, in a sweep or a search: trained, scored on val, and its result kept so that it runs once."""
 
 import contextlib
-import json
 import re
 import sys
 import time
@@ -48,10 +47,10 @@ def label(swept: list[str]) -> str:
 
 def parent_run(tracker: Tracker, file: Path, name: str, tags: dict[str, str], **kept: Any) -> str:
     """Return the MLflow run above all jobs: that which `file` names, or a new one, kept in `file` beside `kept`."""
-    if file.exists() and tracker.exists(run_id := json.loads(file.read_text())["mlflow_run_id"]):
+    if file.exists() and tracker.exists(run_id := files.read_json(file)["mlflow_run_id"]):
         return run_id
     run_id = tracker.create(name, {}, tags)
-    files.write_json(file, {"mlflow_run_id": run_id, **kept})
+    files.write_sealed(file, {"mlflow_run_id": run_id, **kept})
     return run_id
 
 
@@ -91,7 +90,7 @@ def run_job(
                 traceback.print_exc()
             result |= {"status": "FAILED", "error": f"{type(error).__name__}: {error}"}
             print(f"{title}: failed: {error}", file=sys.stderr)
-        files.write_json(job.out.root / RESULT, {**result, "seconds": time.perf_counter() - started})
+        files.write_sealed(job.out.root / RESULT, {**result, "seconds": time.perf_counter() - started})
         if result["status"] == "FINISHED":
             from pipeline.training.checkpoint import Checkpoint
 
@@ -132,8 +131,8 @@ def score(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> dict[str, Any
 def read_result(folder: Path) -> dict[str, Any]:
     """Return what the job in `folder` left; one that left nothing did not end."""
     try:
-        return json.loads((folder / RESULT).read_text())
-    except (OSError, ValueError):
+        return files.read_json(folder / RESULT)
+    except (OSError, PipelineError):
         return {"status": "KILLED", "label": f"job {folder.name}", "error": "its process ended before it did"}
 
 

@@ -4,7 +4,6 @@ A sweep is known by its jobs' configurations and the training's code: given agai
 its finished jobs are not run twice.
 """
 
-import json
 import shlex
 import sys
 from datetime import datetime
@@ -100,7 +99,7 @@ def _folder(arguments: list[str], key: str) -> tuple[Path, list[str]]:
     named = [a.partition("=")[2] for a in arguments if a.startswith("hydra.sweep.dir=")]
     if named:
         folder = Path(named[-1]).resolve()
-        if (folder / PARENT).exists() and json.loads((folder / PARENT).read_text())["key"] != key:
+        if (folder / PARENT).exists() and files.read_json(folder / PARENT)["key"] != key:
             raise PipelineError(f"{folder} holds another sweep, or one of other settings or code; name another folder")
         return folder, arguments
     new = paths.HOME / "multirun" / f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{key}"
@@ -159,7 +158,7 @@ def job(composed: DictConfig) -> None:
     config.prepare()
     hydra_config = HydraConfig.get()
     folder = Path(hydra_config.sweep.dir)
-    parent = json.loads((folder / PARENT).read_text())
+    parent = files.read_json(folder / PARENT)
     number = int(hydra_config.job.num)
     run_job(
         config.check(composed),

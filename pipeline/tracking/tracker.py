@@ -3,7 +3,9 @@
 import os
 import re
 import socket
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +21,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-# A server that does not answer is given up after seconds; MLflow's own bounds add up to minutes.
-_BOUNDS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "5", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+# A server that does not answer is given up after seconds; MLflow's own bounds add up to minutes, and one that is
+# busy may ask for hours.
+_BOUNDS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+}
 _ALIVE_ON = "pipeline.host_and_pid"
 EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "images_per_second")
 
@@ -55,12 +62,15 @@ class Tracker:
             try:
                 self.client: MlflowClient = mlflow.MlflowClient(self.uri)
                 self.experiment_id = self._experiment_id(artifacts)
-            except mlflow.MlflowException as error:
+                self._close_dead_runs()
+            except _failures() as error:
                 raise PipelineError(
                     f"no tracking store at {self.name}: {_reason(error)}\n"
                     "start the server, or set choices.tracking to local in params.yaml"
                 ) from error
-        self._close_dead_runs()
+        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="epochs")
+        self._following: Future[None] | None = None
+        self._logged: Counter[str] = Counter()
 
     def _experiment_id(self, artifacts: str | None) -> str:
         if found := self.client.get_experiment_by_name(self.experiment):
@@ -69,11 +79,9 @@ class Tracker:
 
     def _close_dead_runs(self) -> None:
         """Mark as KILLED the runs of this machine whose process is gone: nobody else will."""
-        import psutil
-
         for run in self.client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'"):
-            host, _, pid = run.data.tags.get(_ALIVE_ON, "").rpartition(" ")
-            if host == socket.gethostname() and not psutil.pid_exists(int(pid)):
+            host, pid, started = [*run.data.tags.get(_ALIVE_ON, "").split(" "), "", "", ""][:3]
+            if host == socket.gethostname() and not _is_alive(int(pid), int(started or 0)):
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
     def create(self, name: str, parameters: dict[str, Any], tags: dict[str, str], parent: str | None = None) -> str:
@@ -81,18 +89,32 @@ class Tracker:
         from mlflow.entities import Param
 
         tags = {**tags, _ALIVE_ON: _alive_on()} | ({"mlflow.parentRunId": parent} if parent else {})
-        run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
-        self.client.log_batch(run_id, params=[Param(k, str(v)[:6000]) for k, v in flatten(parameters).items()])
+        with self._asked():
+            run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
+            self.client.log_batch(run_id, params=[Param(k, str(v)[:6000]) for k, v in flatten(parameters).items()])
         return run_id
 
     def exists(self, run_id: str) -> bool:
         """Tell whether this store has the run: it may be another one than that of the training."""
         import mlflow
 
+        with self._asked():
+            try:
+                return self.client.get_run(run_id).info.lifecycle_stage == "active"
+            except mlflow.MlflowException as error:
+                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    return False
+                raise  # a store that fails has not said that the run is not there
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """Raise PipelineError where the store fails."""
         try:
-            return self.client.get_run(run_id).info.lifecycle_stage == "active"
-        except mlflow.MlflowException:
-            return False
+            yield
+        except _failures() as error:
+            raise PipelineError(
+                f"{self.name} fails: {_reason(error)}; the same command goes on when it is back"
+            ) from error
 
     @contextmanager
     def active(self, run_id: str, system_metrics: bool = False) -> Iterator[None]:
@@ -103,6 +125,7 @@ class Tracker:
         """
         import mlflow
 
+        ended: BaseException | None = None
         try:
             self.client.set_tag(run_id, _ALIVE_ON, _alive_on())
             with mlflow.start_run(run_id=run_id, nested=True, log_system_metrics=system_metrics):
@@ -111,37 +134,54 @@ class Tracker:
                     if "error" in self.client.get_run(run_id).data.tags:  # of an earlier start
                         self.client.delete_tag(run_id, "error")
                 except BaseException as error:
+                    ended = error
                     tag, text = "error", f"{type(error).__name__}: {error}"
                     if isinstance(error, Stopped):
                         tag, text = "stopped", str(error)
-                    self.client.set_tag(run_id, tag, text[:500])
+                    if not isinstance(error, _failures()):  # or the store would be waited for once more
+                        self.client.set_tag(run_id, tag, text[:500])
                     raise
         except (KeyboardInterrupt, Stopped):
             self.client.set_terminated(run_id, "KILLED")
             raise
-        except mlflow.MlflowException as error:
+        except _failures() as error:
+            if ended is not None and not isinstance(ended, _failures()):
+                raise ended from error  # what went wrong first is what must be told
             raise PipelineError(
                 f"{self.name} does not take the run's record: {_reason(error)}\n"
                 "nothing is lost: the same command completes the record when the store is back"
             ) from error
 
-    def log_epochs(self, run_id: str, history: list[dict[str, float]]) -> None:
-        """Log the metrics of the epochs in `history`; logging an epoch again changes nothing.
+    def follow(self, run_id: str, history: list[dict[str, float]]) -> None:
+        """Log the newest epochs of `history` beside the training, which does not wait for a store that is slow or away.
 
-        A store that does not answer is reported, and does not stop the training: the history is kept in
-        history.csv, and the end of the stage logs all of it again.
+        What the store does not take is reported, and goes with a later epoch, or with `log_epochs` at the end.
         """
-        import mlflow
+        if self._following is None or self._following.done():
+            self._following = self._beside.submit(self._log_new, run_id, history[self._logged[run_id] :])
+
+    def _log_new(self, run_id: str, rows: list[dict[str, float]]) -> None:
+        try:
+            self._log(run_id, rows)
+            self._logged[run_id] = int(rows[-1]["epoch"])
+        except _failures() as error:
+            print(f"warning: metrics not logged to {self.name}: {_reason(error)}")
+            raise
+
+    def log_epochs(self, run_id: str, history: list[dict[str, float]]) -> None:
+        """Log the metrics of all epochs in `history`; logging an epoch again changes nothing."""
+        if self._following is not None and not self._following.done():
+            self._following.result()  # a store that does not answer is waited for once
+        self._log(run_id, history)
+
+    def _log(self, run_id: str, rows: list[dict[str, float]]) -> None:
         from mlflow.entities import Metric
 
         metrics = [
-            Metric(key, row[key], int(row["time"] * 1000), row["epoch"]) for row in history for key in EPOCH_METRICS
+            Metric(key, row[key], int(row["time"] * 1000), row["epoch"]) for row in rows for key in EPOCH_METRICS
         ]
-        try:
-            for start in range(0, len(metrics), 1000):
-                self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
-        except mlflow.MlflowException as error:
-            print(f"warning: metrics not logged to {self.name}: {_reason(error)}")
+        for start in range(0, len(metrics), 1000):  # the most that MLflow takes at once
+            self.client.log_batch(run_id, metrics=metrics[start : start + 1000])
 
     def log_metrics(self, run_id: str, metrics: dict[str, float], step: int) -> None:
         """Log single numbers by name."""
@@ -229,12 +269,35 @@ class Tracker:
             )
 
 
+def _failures() -> tuple[type[Exception], ...]:
+    """Return what MLflow raises where its store fails: also what the libraries below it raise."""
+    import requests
+    from mlflow import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, requests.RequestException, SQLAlchemyError
+
+
 def _alive_on() -> str:
-    return f"{socket.gethostname()} {os.getpid()}"
+    import psutil
+
+    return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.0f}"
+
+
+def _is_alive(pid: int, started: int) -> bool:
+    """Tell whether the process runs that began then, in seconds since 1970: its number may have gone to another one."""
+    import psutil
+
+    try:
+        return psutil.pid_exists(pid) if not started else abs(psutil.Process(pid).create_time() - started) < 5
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _reason(error: Exception) -> str:
-    return without_password((str(error).splitlines() or [type(error).__name__])[0][:200])
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    cause = re.search(r"\(Caused by (.*)\)", line)  # of a connection, behind a long address
+    return without_password((cause[1] if cause else line)[:200])
 
 
 def without_password(text: str) -> str:

@@ -3,13 +3,13 @@
 import io
 import json
 import shutil
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from pipeline.core import files
+from pipeline.core.errors import PipelineError
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +36,7 @@ class Checkpoint:
 
     def run_id(self) -> str | None:
         """Return the MLflow run that this training began, if it did."""
-        return self._run.read_text() if self._run.exists() else None
+        return self._run.read_text(errors="replace") if self._run.exists() else None
 
     def begin(self, run_id: str) -> None:
         """Remember the MLflow run of this training."""
@@ -58,12 +58,11 @@ class Checkpoint:
         The model's optimizer must be built.
         """
         try:
-            with open(self._file, "rb") as file, np.load(file) as arrays:
-                read = {name: arrays[name] for name in arrays.files}
+            read = files.read_npz(self._file)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            print(f"warning: {self._file} is damaged ({error}); training starts again")
+        except (OSError, PipelineError) as error:
+            print(f"warning: {error}; training starts again")
             return None
         weights, variables = model.get_weights(), model.optimizer.variables
         model.set_weights([read[f"weight_{i}"] for i in range(len(weights))])

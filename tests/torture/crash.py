@@ -1,0 +1,153 @@
+"""Processes killed at random moments: of `dvc repro` with all its stages, and of a sweep.
+
+After one more start of the same command everything is bit for bit what an undisturbed start leaves, each training is
+one finished run, and each of its epochs is logged once.
+"""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from tests.conftest import Project, shrunk, with_dvc
+from tests.torture.outcome import Outcome
+
+EPOCHS = 3
+REPRO = ("dvc", "repro")
+SWEEP = (sys.executable, "-m", "pipeline.train", "-m", "model=linear", "seed=1,2")
+BOTH, DVC, STAGE, SWEEPING = "DVC and its stage", "DVC alone", "a stage alone", "a sweep"
+TIMED = {"history.csv", "run.json", "speed.json", "report.html", "curves.png", "job.json"}
+"""Files with seconds, times or ids in them, which no two starts share."""
+
+
+class Left(NamedTuple):
+    """What a command leaves: the SHA-256 of its files, its metrics in MLflow by epoch, and how its runs ended."""
+
+    files: dict[str, str]
+    metrics: list[dict[str, list[tuple[int, float]]]]
+    ends: list[str]
+
+
+def faults(folder: Path, short: bool) -> Iterator[Outcome]:
+    """Kill 50 times, or once in each way; two projects are at work side by side."""
+    rng = random.Random(2013)
+    ways = [BOTH, DVC, STAGE] if short else [BOTH, DVC, STAGE] * 14 + [SWEEPING] * 8
+    template = _template(folder / "template")
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        commands = (REPRO,) if short else (REPRO, SWEEP)
+        undisturbed = dict(zip(commands, pool.map(lambda c: _undisturbed(template, folder, c), commands), strict=True))
+
+        def one(place: int, way: str, share: float) -> Outcome:
+            command = SWEEP if way == SWEEPING else REPRO
+            seconds, expected = undisturbed[command]
+            project = Project(shutil.copytree(template.folder, folder / f"killed {place}"))
+            lost = _lost(project, command, way, share * seconds, expected)
+            if lost is None:
+                shutil.rmtree(project.folder)
+            return Outcome(f"SIGKILL of {way}", lost)
+
+        yield from pool.map(one, range(len(ways)), ways, [rng.uniform(0.1, 1.0) for _ in ways])
+
+
+def _template(folder: Path) -> Project:
+    folder.mkdir()
+    project = with_dvc(shrunk(folder))
+    project.edit("params.yaml", "epochs: 1", f"epochs: {EPOCHS}")
+    return project
+
+
+def _undisturbed(template: Project, folder: Path, command: tuple[str, ...]) -> tuple[float, Left]:
+    project = Project(shutil.copytree(template.folder, folder / f"whole {command[-1]}"))
+    started = time.monotonic()
+    project.run(*command)
+    return time.monotonic() - started, _left(project)
+
+
+def _lost(project: Project, command: tuple[str, ...], way: str, after: float, expected: Left) -> str | None:
+    """Start `command`, kill it `after` so many seconds, start it again; return what differs from `expected`."""
+    with open(project.path("printed"), "w") as printed:
+        process = subprocess.Popen(
+            command,
+            cwd=project.folder,
+            env=project.environment(),
+            stdout=printed,
+            stderr=printed,
+            start_new_session=True,
+        )
+        _kill(process, way, after)
+        again = project.run(*command, check=False)
+    if again.returncode != 0 or "Traceback" in again.stderr:
+        return f"{after:.1f} s: the second start ends with {again.returncode}: {again.stderr[-1500:]}"
+    found = _left(project)
+    differing = [name for name in expected.files if found.files.get(name) != expected.files[name]]
+    if differing or found.metrics != expected.metrics or found.ends != expected.ends:
+        return f"{after:.1f} s: files {differing}, runs {found.ends}, {found.metrics} not {expected.metrics}"
+    return None
+
+
+def _kill(process: subprocess.Popen, way: str, after: float) -> None:
+    """Kill what `way` says `after` so many seconds, or, where no stage runs then, as soon as one does."""
+    deadline = time.monotonic() + after
+    while process.poll() is None:
+        stages = [p for p in psutil.Process(process.pid).children(recursive=True) if _is_stage(p)]
+        if time.monotonic() >= deadline and (stages or way != STAGE):
+            break
+        time.sleep(0.01)
+    else:
+        return  # it ended before its time: an undisturbed start took longer
+    if way == STAGE:
+        stages[-1].kill()
+    elif way == DVC:
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _is_stage(process: psutil.Process) -> bool:
+    try:
+        return any(part.startswith("pipeline.") for part in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _left(project: Project) -> Left:
+    """Return what `project` holds now."""
+    from mlflow import MlflowClient
+
+    from pipeline.tracking.tracker import EPOCH_METRICS
+
+    roots = [project.path(name) for name in ("data", "models", "results", "multirun") if project.path(name).exists()]
+    found = [path for root in roots for path in root.rglob("*") if path.is_file() and path.name not in TIMED]
+    digests = {
+        _place(project, path): hashlib.sha256(path.read_bytes()).hexdigest() for path in found if _is_result(path)
+    }
+    client = MlflowClient(f"sqlite:///{project.path('mlruns/mlflow.db')}")
+    runs = client.search_runs([client.get_experiment_by_name("fer2013").experiment_id])
+    runs.sort(key=lambda run: run.info.run_name)
+    keys = [key for key in EPOCH_METRICS if key != "images_per_second"]
+    metrics: list[dict[str, Any]] = [
+        {key: [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, key)] for key in keys}
+        for run in runs
+    ]
+    return Left(digests, metrics, [f"{run.info.run_name} {run.info.status}" for run in runs])
+
+
+def _is_result(path: Path) -> bool:
+    return path.suffix in (".npy", ".npz", ".h5", ".json", ".png", ".zip") and not path.name.startswith("sweep")
+
+
+def _place(project: Project, path: Path) -> str:
+    """Return the path in the project, without the sweep's folder, whose name is a time."""
+    parts = path.relative_to(project.folder).parts
+    return "/".join(parts if parts[0] != "multirun" else ("multirun", *parts[2:]))

@@ -1,0 +1,185 @@
+"""A tracking server that fails in the middle of a training, or at its start: behind a proxy that can fail in five ways.
+
+Whatever it does, the training ends within half a minute of an undisturbed one, and the same command, once the server is
+back, completes its record: one run, every epoch of every metric once.
+"""
+
+import contextlib
+import http.client
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from tests.conftest import Project, free_port, shrunk, wait_until_healthy
+from tests.torture.outcome import Outcome
+
+EPOCHS = 4
+PATIENCE = 30
+"""Seconds that a training may lose by a server, in all."""
+HOURS = "7200"
+WAYS = {
+    "refuses connections": "refuse",
+    "takes requests and never answers": "hang",
+    "answers after a second": "slow",
+    "answers 500": "500",
+    "answers 429, come back in two hours": "429",
+}
+
+
+def faults(folder: Path, short: bool) -> Iterator[Outcome]:
+    """Train with each way to fail: from the start, from the first epoch on, and from the first to the second."""
+    with _server(folder) as (port, experiments):
+        proxy = _Proxy(port)
+        project = _project(folder / "project", proxy.address)
+        undisturbed = _train(project, proxy, "start", None)
+        ways = {way: WAYS[way] for way in ("takes requests and never answers", "answers 500")} if short else WAYS
+        for way, mode in ways.items():
+            for when in ("end",) if short else ("start", "end", "second"):
+                experiment = f"{mode} {when}"
+                project.edit("conf/tracking/server.yaml", "^experiment: .*", f"experiment: {experiment}")
+                kind = {"start": f"server {way}, at the start"}.get(when, f"server {way}, in the middle")
+                yield Outcome(kind, _lost(project, proxy, mode, when, undisturbed) or experiments(experiment))
+        proxy.shutdown()
+
+
+def _lost(project: Project, proxy: "_Proxy", mode: str, when: str, undisturbed: float) -> str | None:
+    """Train under the fault, and again without it; return what was not as it should be."""
+    shutil.rmtree(project.path("outputs/checkpoints"))
+    seconds = _train(project, proxy, when, mode)
+    if seconds - undisturbed > PATIENCE:
+        return f"waited for {seconds - undisturbed:.0f} s"
+    proxy.mode = None
+    done = project.stage("train", check=False, DVC_STAGE="train")
+    good = done.returncode == 0 and "Traceback" not in done.stderr
+    return None if good else f"exit code {done.returncode}: {done.stdout[-300:]} {done.stderr[-1500:]}"
+
+
+def _train(project: Project, proxy: "_Proxy", when: str, mode: str | None) -> float:
+    """Train while the proxy fails; return the seconds that it took."""
+    proxy.mode = mode if when == "start" else None
+    started = time.monotonic()
+    training = project.start("env", "DVC_STAGE=train", "python", "-m", "pipeline.train")
+    for line in training.stdout:
+        if line.startswith("epoch  1") and when != "start":
+            proxy.mode = mode
+        if line.startswith("epoch  2") and when == "second":
+            proxy.mode = None
+    training.wait()
+    return time.monotonic() - started
+
+
+def _project(folder: Path, address: str) -> Project:
+    folder.mkdir()
+    project = shrunk(folder)
+    project.edit("conf/data/faces.yaml", r"angry: \[8, 2, 2\]", "angry: [2000, 2, 2]")
+    project.edit("params.yaml", "epochs: 1", f"epochs: {EPOCHS}")
+    project.edit("params.yaml", "tracking: local", "tracking: server")
+    project.edit("conf/tracking/server.yaml", "^uri: .*", f"uri: {address}")
+    for stage in ("download", "preprocess"):
+        project.stage(stage)
+    return project
+
+
+@contextlib.contextmanager
+def _server(folder: Path) -> Iterator[tuple[int, object]]:
+    """Yield the port of an MLflow server, and the function that says what is wrong with an experiment's one run."""
+    from mlflow import MlflowClient
+
+    from pipeline.tracking.tracker import EPOCH_METRICS
+
+    port = free_port()
+    store = [
+        "--backend-store-uri",
+        f"sqlite:///{folder / 'server.db'}",
+        "--artifacts-destination",
+        str(folder / "files"),
+    ]
+    command = ["python", "-m", "mlflow", "server", *store, "--workers", "1", "--port", str(port)]
+    server = Project(folder).start("env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", *command)
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}", server)
+        client = MlflowClient(f"http://127.0.0.1:{port}")
+
+        def wrong(name: str) -> str | None:
+            runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+            if [run.info.status for run in runs] != ["FINISHED"]:
+                return f"runs are {[run.info.status for run in runs]}"
+            run_id = runs[0].info.run_id
+            for key in EPOCH_METRICS:
+                if (steps := [m.step for m in client.get_metric_history(run_id, key)]) != [*range(1, EPOCHS + 1)]:
+                    return f"{key} has the epochs {steps}"
+            files = {file.path for file in client.list_artifacts(run_id)}
+            return None if {"model.h5", "history.csv", "run.json"} <= files else f"the run's files are {files}"
+
+        yield port, wrong
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+class _Proxy(ThreadingHTTPServer):
+    """Hands requests on to an MLflow server of this machine, or fails as `mode` says."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.port, self.mode = port, None
+        self.address = f"http://127.0.0.1:{self.server_address[1]}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that gave up."""
+
+
+_FRAMING = {"connection", "content-length", "date", "server", "transfer-encoding"}
+"""Headers that a proxy writes itself."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def handle_one_request(self) -> None:
+        if self.server.mode == "refuse":
+            self.connection.close()
+            self.close_connection = True
+            return
+        super().handle_one_request()
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        mode = self.server.mode
+        while self.server.mode == "hang":
+            time.sleep(0.1)
+        if mode == "hang":
+            self.close_connection = True
+            return
+        if mode == "slow":
+            time.sleep(1)
+        if mode in ("500", "429"):
+            self._send(int(mode), {"Retry-After": HOURS}, b"{}")
+            return
+        onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        onward.request(self.command, self.path, body, dict(self.headers))
+        answer = onward.getresponse()
+        headers = {name: value for name, value in answer.getheaders() if name.lower() not in _FRAMING}
+        self._send(answer.status, headers, answer.read())
+        onward.close()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815 (http.server's names)
+
+    def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
