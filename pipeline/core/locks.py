@@ -8,6 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline.core import files
 from pipeline.core.errors import PipelineError
 
 
@@ -29,7 +30,7 @@ def only_one(path: Path, what: str, patient: bool = False) -> Iterator[None]:
         print(f"{known}; this one waits until it has ended, or `kill {pid}`", file=sys.stderr, flush=True)
         lock.acquire()
     try:
-        holder.write_text(str(os.getpid()))
+        files.replace(holder, str(os.getpid()).encode())
         yield
     finally:
         lock.release()

@@ -1,5 +1,6 @@
 """Starts a stage from the command line: its configuration, where its outputs go, and how its errors are shown."""
 
+import errno
 import functools
 import importlib
 import os
@@ -19,6 +20,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pipeline.core import config, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""Errors of a disk, which the system tells without a name."""
 
 
 class Job(NamedTuple):
@@ -109,6 +113,6 @@ def _explain(error: BaseException) -> str | None:
         cause = cause.__cause__
     if isinstance(error, HydraException | OmegaConfBaseException):
         return "error: " + " ".join(str(error).split("Config search path")[0].split())
-    if isinstance(error, OSError) and error.filename:
-        return f"error: {error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and (error.filename or error.errno in _DISK):
+        return f"error: {error.filename or 'a file'}: {error.strerror}"
     return None

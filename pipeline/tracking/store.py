@@ -38,12 +38,29 @@ def opened(database: Path, called: Path | None = None) -> Iterator[sqlite3.Conne
     with closing(sqlite3.connect(database, isolation_level=None, timeout=20)) as connection:
         try:
             yield connection
-        except sqlite3.DatabaseError as error:
-            if type(error) is not sqlite3.DatabaseError:  # locked, full, a constraint: not the file's fault
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if type(error) not in (sqlite3.DatabaseError, UnicodeDecodeError):  # locked, full: not the file's fault
                 raise
             raise PipelineError(
                 f"{called or database} is damaged ({error}); accepted: a database of MLflow's"
             ) from error
+
+
+def make(mlruns: Path) -> None:
+    """Make the database of the store `mlruns` where there is none, whole or not at all.
+
+    MLflow makes its tables one after the other, and does not go on with a part of them.
+    """
+    if (mlruns / DATABASE).exists():
+        return
+    import mlflow
+
+    mlruns.mkdir(parents=True, exist_ok=True)
+    partial = mlruns / f"{DATABASE}.partial"
+    for left in mlruns.glob(f"{partial.name}*"):
+        left.unlink()
+    mlflow.MlflowClient(uri(partial)).search_experiments(max_results=1)
+    os.replace(partial, mlruns / DATABASE)
 
 
 def relocate(mlruns: Path) -> None:

@@ -55,11 +55,12 @@ class Tracker:
         self.experiment = tracking.experiment
         artifacts = None if tracking.uri else (paths.MLRUNS / "artifacts").as_uri()
         mlflow.set_tracking_uri(self.uri)
-        # The client makes a missing database, and processes that do so at the same time break it.
+        # Processes that make a missing database, or an experiment, at the same time would break it.
         with waiting(paths.MLRUNS / "create.lock"):
-            if not tracking.uri:
-                store.relocate(paths.MLRUNS)
             try:
+                if not tracking.uri:
+                    store.make(paths.MLRUNS)
+                    store.relocate(paths.MLRUNS)
                 self.client: MlflowClient = mlflow.MlflowClient(self.uri)
                 self.experiment_id = self._experiment_id(artifacts)
                 self._close_dead_runs()
@@ -275,7 +276,12 @@ def _failures() -> tuple[type[Exception], ...]:
     from mlflow import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    return MlflowException, requests.RequestException, SQLAlchemyError
+    return (
+        MlflowException,
+        requests.RequestException,
+        SQLAlchemyError,
+        UnicodeDecodeError,
+    )  # the last: of a damaged file
 
 
 def _alive_on() -> str:

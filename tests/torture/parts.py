@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.torture.outcome import Outcome
 
-PARTS = ("crash", "server")
+PARTS = ("crash", "storage", "server")
 
 
 def faults(part: str, folder: Path, short: bool) -> Iterator[Outcome]:
