@@ -7,14 +7,23 @@ over. Damaged files are refused by what reads them, or the same numbers are read
 import random
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pipeline.core import files
+import pytest
+
+from pipeline.core import files, paths
 from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Tracking
+from pipeline.tracking import store
+from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
 from tests.conftest import Project, shrunk
 from tests.torture.outcome import Outcome
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 STAGES = ("download", "preprocess", "train", "evaluate")
 WRITTEN = {
@@ -115,12 +124,27 @@ def _kinds(project: Project, folder: Path) -> Iterator[tuple[str, Path, Callable
     def faces(place: Path) -> Any:
         return [(face.split, face.emotion, face.number, face.pixels.tobytes()) for face in archive.read(place)]
 
+    def runs(place: Path) -> Any:
+        with tempfile.TemporaryDirectory(dir=folder) as mlruns, pytest.MonkeyPatch.context() as patch:
+            shutil.copyfile(place, Path(mlruns, store.DATABASE))
+            patch.setattr(paths, "MLRUNS", Path(mlruns))
+            tracker = Tracker(Tracking(uri=None, experiment="fer2013"))
+            return [_told(tracker, run) for run in tracker.client.search_runs([tracker.experiment_id])]
+
     files.write_sealed(folder / "job.json", files.read_json(project.path("results/metrics.json")))
     yield "arrays", project.path("data/arrays/faces"), data
     yield "checkpoint", next(folder.glob("checkpoints/*/state.npz")), state
     yield "predictions", project.path("results/predictions.npz"), predicted
     yield "archive", project.path("data/raw/faces/archive.zip"), faces
     yield "result of a job", folder / "job.json", files.read_json
+    yield "database", project.path("mlruns/mlflow.db"), runs
+
+
+def _told(tracker: Tracker, run: "Run") -> Any:
+    """Return what MLflow's store says of a run."""
+    histories = [tracker.client.get_metric_history(run.info.run_id, key) for key in EPOCH_METRICS]
+    epochs = [[(m.key, m.step, m.value, m.timestamp) for m in history] for history in histories]
+    return run.info.run_id, run.info.status, run.data.params, run.data.metrics, epochs
 
 
 def _damaged(kind: str, path: Path, read: Callable[[Path], Any], times: int) -> Iterator[Outcome]:
