@@ -6,10 +6,10 @@ from pathlib import Path
 from pipeline.core import files, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.stage import command
-from pipeline.documents import ablations, card, recipes, recorded
+from pipeline.documents import ablations, card, recipes, recorded, torture
 
 BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
-    paths.README: {"results": recorded.table, "recipes": recipes.table},
+    paths.README: {"results": recorded.table, "recipes": recipes.table, "torture": torture.table},
     paths.ROOT / "docs" / "recipes.md": {"recipes": recipes.details, "ablations": ablations.tables},
     paths.weights("x").parent / "README.md": {"card": card.tables},
 }
