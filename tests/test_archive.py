@@ -272,6 +272,13 @@ def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(tmp_path):
     refuse(file(tmp_path, b"emotion,pixels,Usage\n0," + b"1 " * 10**6), "line 2 is over 20,000 bytes")
 
 
+@pytest.mark.parametrize("rows", [[], [row()]])
+def test_blank_lines_are_refused_before_they_take_minutes(tmp_path, rows):
+    refuse(
+        file(tmp_path, table(rows) + b"\n" * 10**6), f"line {1002 + len(rows)} is blank, as many before it; accepted"
+    )
+
+
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(containers, "MAX_MEMBERS", 5)
     refuse(write_zip(tmp_path / "x", images()), "holds more than 5 members")
