@@ -285,6 +285,23 @@ def test_too_many_members_are_refused(tmp_path, monkeypatch):
     refuse(file(tmp_path, tar_gz(*((str(i), b"") for i in range(6)))), "holds more than 5 members")
 
 
+def test_a_large_index_of_a_zip_is_refused_unread(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "x", images())
+    list(archive.read(path))
+    monkeypatch.setattr(containers, "MAX_INDEX", 500)
+    refuse(path, "has an index of 5", "accepted: at most 500")
+
+
+def test_many_extras_in_a_tar_are_refused(tmp_path):
+    half = bytes(containers.MAX_EXTRA // 2)
+    for members in (
+        (("a", half), ("b", half), ("fer2013.csv", table())),
+        (("fer2013.csv", table()), ("a", half), ("b", half)),
+    ):
+        refuse(file(tmp_path, tar_gz(*members)), "decompression bomb")
+    list(archive.read(file(tmp_path, tar_gz(("a", half), ("fer2013.csv", table()), ("b", half)))))
+
+
 # What is refused: other content
 
 

@@ -82,7 +82,9 @@ def bombs(draw: st.DrawFn) -> bytes:
     size = draw(st.integers(1, 64)) * 2**20
     filler = draw(st.sampled_from((b"\0", b"1 ", b"\n", b'"', b"0,1,Training\n")))
     huge = filler * (size // len(filler))
-    match draw(st.sampled_from(("image", "table", "extra", "tar", "tar extra", "pax", "members", "nested", "size"))):
+    match draw(
+        st.sampled_from(("image", "table", "extra", "tar", "extras", "pax", "members", "index", "nested", "size"))
+    ):
         case "image":
             return _zip([*archives.images(archives.NAMES[1:]).items(), (archives.NAMES[0], archives.image() + huge)])
         case "table":
@@ -91,8 +93,10 @@ def bombs(draw: st.DrawFn) -> bytes:
             return _zip([*archives.images().items(), ("train/angry/Training_9.jpg", huge)])
         case "tar":
             return archives.tar_gz(("fer2013.csv", b"emotion,pixels,Usage\n" + huge))
-        case "tar extra":
-            return archives.tar_gz(("fer2013.csv", archives.table()), ("movie", huge))
+        case "extras":
+            part = huge[: draw(st.integers(2**15, 2**20))]
+            extras = [(f"movie{number}", part) for number in range(size // len(part))]
+            return archives.tar_gz(*extras, ("fer2013.csv", archives.table()), *extras)
         case "pax":
             header = tarfile.TarInfo("fer2013.csv")
             header.pax_headers = {"comment": "x" * min(size, 2**24)}
@@ -102,6 +106,13 @@ def bombs(draw: st.DrawFn) -> bytes:
             return _zip(
                 [*archives.images().items(), *((f"train/angry/Training_{99 + i}.jpg", b"") for i in range(count))]
             )
+        case "index":
+            whole = _zip([("x", b"")])
+            start, end = whole.index(b"PK\1\2"), whole.index(b"PK\5\6")
+            index = whole[start:end] * (size // (end - start))
+            ending = bytearray(whole[end:])
+            ending[12:16] = len(index).to_bytes(4, "little")
+            return whole[:start] + index + bytes(ending)
         case "nested":
             return _zip([("fer2013.zip", _zip([("fer2013.zip", _zip([("x", huge)]))]))])
         case "size":
