@@ -83,6 +83,13 @@ def test_a_file_that_ends_early_is_refused(path, kept):
             read(path)
 
 
+def test_a_huge_file_is_refused_unread(path):
+    with open(path, "r+b") as file:
+        file.truncate(2**30 + 1)
+    with pytest.raises(PipelineError, match=r"model\.h5 has 1,073,741,825 bytes; accepted: at most 1,073,741,824"):
+        saved.load(path)
+
+
 def test_a_file_without_a_seal_is_read_as_it_is(path):
     before = saved.load(path).get_weights()
     hostile.unseal(path)

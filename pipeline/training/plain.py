@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ACCEPTED = "accepted: a network of Keras' own layers, none of which runs code or opens files"
 MAX_BYTES = 2**30
-"""Bytes of all weights together; the largest network here has 4 million."""
+"""Bytes of a file, and of all weights together; the largest network here has 2 million."""
 
 _LAYERS = ("activations", "attention", "convolutional", "core", "merging", "normalization", "pooling")
 _LAYERS += ("regularization", "reshaping", "rnn", "preprocessing.normalization", "preprocessing.rescaling")

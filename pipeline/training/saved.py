@@ -69,6 +69,8 @@ def _opened(path: Path) -> "Iterator[h5py.File]":
     import h5py
 
     try:
+        if (size := path.stat().st_size) > plain.MAX_BYTES:
+            raise PipelineError(f"{path} has {size:,} bytes; accepted: at most {plain.MAX_BYTES:,}")
         content = path.read_bytes()
         whole, end = content[:-_END], content[-_END:]
         if end.startswith(_SEAL) and end != _seal(whole):
