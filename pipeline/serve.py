@@ -2,10 +2,19 @@
 
 import argparse
 import os
+import re
+import shutil
 import sys
+from pathlib import Path
+
+import yaml
 
 from pipeline.core import config, paths
+from pipeline.core.errors import PipelineError
 from pipeline.core.stage import command
+
+_OURS = {"loader_module": "pipeline.prediction.served", "code": None, "streamable": False}
+_MORE = {"data", "env", "python_version"}
 
 
 @command
@@ -16,17 +25,44 @@ def main(arguments: list[str]) -> None:
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(cfg.tracking)
-    address = f"runs:/{tracker.training(asked.model)}/model"
+    folder = paths.ROOT / "outputs" / "served" / str(asked.port)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model = tracker.fetch(asked.model, "model", folder)  # a copy: what is checked is what is served
+    check(model)
     environment = {
         **os.environ,
         "MLFLOW_TRACKING_URI": tracker.uri,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")])),
         "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(asked.seconds),
     }
-    served = ["mlflow", "models", "serve", "--model-uri", address, "--env-manager", "local", "--host", "127.0.0.1"]
+    served = ["mlflow", "models", "serve", "--model-uri", str(model), "--env-manager", "local", "--host", "127.0.0.1"]
     served += ["--port", str(asked.port), "--workers", str(asked.workers), "--timeout", str(asked.seconds)]
     print(f"POST pictures to http://127.0.0.1:{asked.port}/invocations; Ctrl-C ends it", flush=True)
     os.execve(sys.executable, [sys.executable, "-m", *served], environment)
+
+
+def check(model: Path) -> None:
+    """Raise PipelineError where the MLflow model in the folder `model` is not as tracker.log_model writes it.
+
+    MLflow imports the module that the file MLmodel names, and unpickles what it calls a model: code of its own.
+    """
+    accepted = "accepted: a model that `python -m pipeline.train` has logged"
+    try:
+        flavors = yaml.safe_load((model / "MLmodel").read_text())["flavors"]
+        says = flavors["python_function"]
+        other = [f"{key}: {says[key]}" for key, ours in _OURS.items() if says[key] != ours]
+        other += sorted(map(str, {*flavors, *says} - {"python_function", *_OURS, *_MORE}))
+        data = says.get("data")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
+        raise PipelineError(f"{model} holds no MLflow model of this project's ({error}); {accepted}") from error
+    if other:
+        raise PipelineError(f"the model would be answered for by code of its own ({other[0]}); {accepted}")
+    if not re.fullmatch(r"data/[\w-]+\.h5", str(data)):
+        raise PipelineError(f"the model's data are {str(data)[:80]!r}; {accepted}")
+    from pipeline.training import saved
+
+    saved.load(model / data)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -272,10 +272,34 @@ def test_a_line_without_an_end_is_refused_before_it_fills_the_memory(tmp_path):
     refuse(file(tmp_path, b"emotion,pixels,Usage\n0," + b"1 " * 10**6), "line 2 is over 20,000 bytes")
 
 
+@pytest.mark.parametrize("rows", [[], [row()]])
+def test_blank_lines_are_refused_before_they_take_minutes(tmp_path, rows):
+    refuse(
+        file(tmp_path, table(rows) + b"\n" * 10**6), f"line {1002 + len(rows)} is blank, as many before it; accepted"
+    )
+
+
 def test_too_many_members_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(containers, "MAX_MEMBERS", 5)
     refuse(write_zip(tmp_path / "x", images()), "holds more than 5 members")
     refuse(file(tmp_path, tar_gz(*((str(i), b"") for i in range(6)))), "holds more than 5 members")
+
+
+def test_a_large_index_of_a_zip_is_refused_unread(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "x", images())
+    list(archive.read(path))
+    monkeypatch.setattr(containers, "MAX_INDEX", 500)
+    refuse(path, "has an index of 5", "accepted: at most 500")
+
+
+def test_many_extras_in_a_tar_are_refused(tmp_path):
+    half = bytes(containers.MAX_EXTRA // 2)
+    for members in (
+        (("a", half), ("b", half), ("fer2013.csv", table())),
+        (("fer2013.csv", table()), ("a", half), ("b", half)),
+    ):
+        refuse(file(tmp_path, tar_gz(*members)), "decompression bomb")
+    list(archive.read(file(tmp_path, tar_gz(("a", half), ("fer2013.csv", table()), ("b", half)))))
 
 
 # What is refused: other content

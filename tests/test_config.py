@@ -107,6 +107,27 @@ def test_a_mistake_in_params_is_told_with_its_place(project, pattern, replacemen
     assert all(word in done.stderr for word in words), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("params.yaml", b"x: \xff", "params.yaml is no text in UTF-8: invalid start byte at byte"),
+        ("conf/model/seed_cnn.yaml", b"x: \xff", "seed_cnn.yaml is no text in UTF-8"),
+        ("params.yaml", b"x: &x [1]\ny: *x", "params.yaml has an alias"),
+        ("params.yaml", b"x: " + b"[" * 5000, "params.yaml or conf/ cannot be read: maximum recursion depth"),
+        ("params.yaml", b"defaults: null", "params.yaml or conf/ cannot be read: Invalid defaults list in 'params'"),
+        ("params.yaml", b"hydra: [1]", "searchpath"),
+    ],
+    ids=range(6),
+)
+def test_a_file_that_is_no_settings_ends_with_a_line(project, name, content, message):
+    path = project.path(name)
+    path.write_bytes(path.read_bytes() + b"\n" + content)
+    done = project.stage("download", check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert message in done.stderr
+
+
 def test_a_recipe_is_recorded_with_the_comments_kept(project):
     project.stage("record", "model=linear", "train.epochs=5", "optimizer.learning_rate=0.01")
     text = project.path("params.yaml").read_text()

@@ -49,6 +49,12 @@ def test_a_picture_that_ends_early_is_refused(tmp_path):
         list(media.frames(tmp_path / "half.jpg"))
 
 
+def test_a_picture_that_another_program_would_draw_is_refused(tmp_path):
+    Image.fromarray(scene([(9, 9)])).save(tmp_path / "drawn.eps")
+    with pytest.raises(PipelineError, match=r"drawn\.eps is no picture or video that can be read"):
+        list(media.frames(tmp_path / "drawn.eps"))
+
+
 def test_a_picture_too_large_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
     Image.new("1", (12_000, 9_000)).save(tmp_path / "huge.png")
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))

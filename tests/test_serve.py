@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import sys
@@ -11,12 +13,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
+from pipeline import serve
+from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS
+from tests import hostile
 from tests.conftest import Project, free_port, wait_until_healthy
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
@@ -127,3 +133,52 @@ def test_only_this_machine_is_served(server):
     port = int(server.rpartition(":")[2])
     with pytest.raises(ConnectionRefusedError):  # another address of this machine, at which one for all would answer
         socket.create_connection(("127.0.0.2", port), timeout=5)
+
+
+# What is not served
+
+
+@pytest.mark.parametrize("write", [hostile.cloudpickled, hostile.with_module])
+def test_a_model_with_code_is_refused_before_it_runs(tmp_path, write):
+    folder, marker = write(tmp_path / "model", tmp_path / "marker"), tmp_path / "marker"
+    with pytest.raises(PipelineError, match=r"code of its own .*; accepted: a model that `python -m pipeline.train`"):
+        serve.check(folder)
+    assert not marker.exists()
+    mlflow.pyfunc.load_model(str(folder))
+    assert marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("flavor", "message"),
+    [
+        ({"loader_module": "os"}, "code of its own (loader_module: os)"),
+        ({"code": "code"}, "code of its own (code: code)"),
+        ({"python_model": "python_model.pkl"}, "code of its own (python_model)"),
+        ({"predict_fn": "__reduce__"}, "code of its own (predict_fn)"),
+        ({"data": "/etc/passwd"}, "data are '/etc/passwd'"),
+        ({"data": "data/../../model.h5"}, "data are 'data/../../model.h5'"),
+        ({"data": "data/other.h5"}, "other.h5 holds no network"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused(tmp_path, flavor, message):
+    with pytest.raises(PipelineError, match=re.escape(message)):
+        serve.check(hostile.told(tmp_path / "model", **flavor))
+
+
+@pytest.mark.parametrize("content", [None, "", "flavors: [", "flavors: {python_function: 1}", "flavors: {}", "- 1"])
+def test_a_folder_that_is_no_model_is_refused(tmp_path, content):
+    (tmp_path / "MLmodel").write_text(content) if content is not None else None
+    with pytest.raises(PipelineError, match="no MLflow model of this project's"):
+        serve.check(tmp_path)
+
+
+def test_a_logged_model_whose_code_is_another_is_not_served(finished, tmp_path):
+    project = Project(shutil.copytree(finished.folder, tmp_path / "copy"))
+    (model,) = project.path("mlruns/artifacts/models").glob("*/artifacts/MLmodel")
+    model.write_text(model.read_text().replace("pipeline.prediction.served", "brought"))
+    project.path("brought.py").write_text("open('marker', 'w').close()")
+    done = project.stage("serve", "models:/faces@champion", "--port", str(free_port()), check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: the model would be answered for by code of its own")
+    assert "Traceback" not in done.stderr
+    assert not project.path("marker").exists()

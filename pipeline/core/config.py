@@ -19,9 +19,12 @@ GROUPS = ("data", "augment", "model", "optimizer", "schedule", "teacher", "track
 
 def compose(overrides: list[str]) -> tuple[Config, dict[str, str]]:
     """Return the checked configuration that `overrides` (as on the command line) give, and the chosen options."""
-    prepare()
-    with hydra.initialize_config_dir(str(paths.CONF), version_base="1.3"):
-        composed = hydra.compose("config", overrides, return_hydra_config=True)
+    try:
+        prepare()
+        with hydra.initialize_config_dir(str(paths.CONF), version_base="1.3"):
+            composed = hydra.compose("config", overrides, return_hydra_config=True)
+    except (ValueError, AttributeError, RecursionError) as error:  # PyYAML's and Hydra's, on files that make no sense
+        raise PipelineError(f"params.yaml or conf/ cannot be read: {error}".splitlines()[0]) from error
     choices = chosen(composed.hydra)
     with open_dict(composed):
         del composed.hydra
@@ -48,13 +51,25 @@ def check(composed: DictConfig) -> Config:
 def prepare() -> None:
     """Tell Hydra where params.yaml stands, and what `choice` in conf/config.yaml means.
 
-    Raises PipelineError where params.yaml leaves a choice out: Hydra would not say which.
+    Raises PipelineError where a file is no text, or params.yaml leaves a choice out: Hydra would not say which.
     """
+    for path in (paths.PARAMS, *paths.CONF.rglob("*.yaml")):
+        _check_text(path)
     choices = _choices(paths.PARAMS)
     if missing := [group for group in GROUPS if group not in choices]:
         raise PipelineError(f"params.yaml: choices.{missing[0]} is missing; choose from {_options(missing[0])}")
     os.environ["PROJECT_ROOT"] = str(paths.ROOT)
     OmegaConf.register_new_resolver("choice", _choice, replace=True)
+
+
+def _check_text(path: Path) -> None:
+    """Refuse what is no text, and aliases: a few lines of them stand for more values than memory holds."""
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path} is no text in UTF-8: {error.reason} at byte {error.start}") from error
+    if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+        raise PipelineError(f"{path} has an alias (*name); accepted: every value written out")
 
 
 def _choice(group: str, experiment: str) -> str:

@@ -112,7 +112,8 @@ def _explain(error: BaseException) -> str | None:
             return "error: " + " ".join(str(cause).split())
         cause = cause.__cause__
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return "error: " + " ".join(str(error).split("Config search path")[0].split())
+        text = str(error) or str(error.__cause__)
+        return "error: " + " ".join(text.split("Config search path")[0].split())
     if isinstance(error, OSError) and (error.filename or error.errno in _DISK):
         return f"error: {error.filename or 'a file'}: {error.strerror}"
     return None

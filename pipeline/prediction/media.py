@@ -14,6 +14,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pipeline.core.errors import PipelineError
 
 PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"))
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""What Pillow may take such a file for: it knows rarer formats, one of which another program would run (EPS)."""
 VIDEOS = frozenset((".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"))
 STANDARD_INPUT = "-"
 LARGEST = 100_000_000
@@ -90,7 +92,7 @@ def decode(source: Path | IO[bytes], name: str) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, at sizes that are checked here
-            with Image.open(source) as picture:
+            with Image.open(source, formats=FORMATS) as picture:
                 if picture.width * picture.height > LARGEST:
                     raise PipelineError(
                         f"{name} has {picture.width} x {picture.height} pixels; accepted: at most {LARGEST:,} in all"
@@ -101,7 +103,8 @@ def decode(source: Path | IO[bytes], name: str) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise PipelineError(f"{name} is no picture or video that can be read") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise PipelineError(f"{name} cannot be read: {str(error).splitlines()[0]}") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise PipelineError(f"{name} cannot be read: {reason}") from error
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:

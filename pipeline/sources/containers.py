@@ -19,8 +19,10 @@ MAX_IMAGE = 64 * 1024
 MAX_TABLE = 600 * 2**20
 """Bytes in fer2013.csv, of which the challenge's has 301 million."""
 MAX_MEMBERS = 200_000
+MAX_INDEX = 2**24
+"""Bytes of a zip's index, which is read before its members are counted; that of Kaggle's has 3 million."""
 MAX_EXTRA = 2**20
-"""Bytes a tar may hold between its table and either end, and in each of its other members."""
+"""Bytes a tar may hold, other members among them, before its table and after it."""
 
 _FOLDERS = re.compile(r"(?:([^/]+)/)??((?:train|test)/.+)", re.DOTALL)
 _EXTRA = re.compile(r"(?:.*/)?(?:\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|README[^/]*)|__MACOSX/.*")
@@ -34,7 +36,7 @@ def read_csv(path: Path) -> Iterator[Face]:
 
 def read_zip(path: Path) -> Iterator[Face]:
     """Yield the faces of a zip: of its images below train/ and test/, or else of its fer2013.csv."""
-    with zipfile.ZipFile(path) as archive:
+    with _Indexed(path) as file, zipfile.ZipFile(file) as archive:
         members = _members(archive)
         images = [(match, m) for name, m in members.items() if (match := _FOLDERS.fullmatch(name))]
         if images:
@@ -43,8 +45,8 @@ def read_zip(path: Path) -> Iterator[Face]:
         tables = [member for name, member in members.items() if _is_table(name)]
         if len(tables) != 1:
             raise PipelineError(f"holds no image in train/ or test/, and {len(tables)} {TABLE}; {ACCEPTED}")
-        with archive.open(tables[0]) as file:
-            yield from parse_table(_Bounded(file, MAX_TABLE).buffered())
+        with archive.open(tables[0]) as table:
+            yield from parse_table(_Bounded(table, MAX_TABLE).buffered())
 
 
 def read_tar(path: Path) -> Iterator[Face]:
@@ -66,9 +68,11 @@ def read_tar(path: Path) -> Iterator[Face]:
                     raise PipelineError(f"{member.name!r} is a link or a device; accepted: plain files")
                 if _is_table(member.name) and not member.isdir():
                     tables += 1
+                    if tables > 1:
+                        break
                     stream.left = MAX_TABLE
                     yield from parse_table(io.BufferedReader(archive.extractfile(member)))
-                stream.left = MAX_EXTRA
+                    stream.left = MAX_EXTRA
         while stream.read(MAX_IMAGE):  # as far as the checksum at the end
             pass
     if tables != 1:
@@ -134,6 +138,15 @@ def _read_images(archive: zipfile.ZipFile, images: list[tuple[re.Match, zipfile.
         if len(encoded) > MAX_IMAGE:
             raise PipelineError(f"{member.filename!r} is too large; accepted: images of {MAX_IMAGE:,} bytes")
         yield Face(SPLITS[split], emotion, number, decode(member.filename, encoded))
+
+
+class _Indexed(io.FileIO):
+    """Reads a zip: zipfile asks for the whole index at once, whatever its size."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is not None and size > MAX_INDEX:
+            raise PipelineError(f"has an index of {size:,} bytes; accepted: at most {MAX_INDEX:,}")
+        return super().read(size)
 
 
 class _Bounded(io.RawIOBase):

@@ -22,6 +22,8 @@ COLUMNS = ("emotion", "pixels", "Usage")
 TABLE = "fer2013.csv"
 MAX_LINE = 20_000
 """Bytes in a line of the table; a row has at most 9,233."""
+MAX_BLANK = 1000
+"""Lines of the table that hold nothing: millions of them would be read for minutes."""
 
 _IMAGE_NAME = re.compile(r"(train|test)/([^/]+)/([A-Za-z]+)_([0-9]{1,18})\.(?:jpe?g|png)")
 _CODE_OF = {str(code): emotion for code, emotion in enumerate(CODES)}
@@ -84,9 +86,11 @@ def parse_table(file: BinaryIO) -> Iterator[Face]:
         emotion, pixels, usage = map(header.index, COLUMNS)
         number = 0
         for row in rows:
+            where = f"line {rows.line_num}"
+            if not row and rows.line_num > 1 + number + MAX_BLANK:
+                raise PipelineError(f"{where} is blank, as many before it; accepted: rows of 2,304 pixels")
             if not row:
                 continue
-            where = f"line {rows.line_num}"
             if len(row) != len(COLUMNS):
                 raise PipelineError(f"{where} has {len(row)} cells; accepted: {', '.join(COLUMNS)}")
             yield Face(

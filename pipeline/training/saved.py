@@ -3,17 +3,26 @@
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pydantic import TypeAdapter, ValidationError
+
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import EMOTIONS
+from pipeline.core.schema import EMOTIONS, Portion, PositiveFloat
+from pipeline.training import plain
 
 if TYPE_CHECKING:
+    import h5py
     import keras
 
 _KEY = "facts"
+_SEAL = b"\nSHA-256 of the bytes before: "
+"""With the digest, the end of a file. Behind what HDF5 reads, it is no part of the network: programs pass over it."""
+_END = len(_SEAL) + 64
 
 
 class Facts(NamedTuple):
@@ -24,12 +33,12 @@ class Facts(NamedTuple):
     """
 
     classes: list[str]
-    temperature: float
-    threshold: float
+    temperature: PositiveFloat
+    threshold: Portion
 
 
 def save(model: "keras.Model", path: Path, facts: Facts) -> None:
-    """Write `model` and `facts` to `path`, whole or not at all."""
+    """Write `model` and `facts` to `path`, whole or not at all, and sealed: a bit that changes later is noticed."""
     import h5py
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,18 +46,48 @@ def save(model: "keras.Model", path: Path, facts: Facts) -> None:
     model.save(partial, include_optimizer=False)
     with h5py.File(partial, "r+") as file:
         file.attrs[_KEY] = json.dumps(facts._asdict())
+    with open(partial, "r+b") as file:
+        file.write(_seal(file.read()))
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(partial, path)
 
 
 def load(path: Path) -> "keras.Model":
-    """Return the network in the .h5 file `path`; code that a file carries is refused."""
+    """Return the network in the .h5 file `path`; raise PipelineError where it is damaged, or no plain network."""
     import keras
 
-    try:
+    if path.suffix != ".h5":  # Keras chooses by the name what it reads
+        raise PipelineError(f"{path} is no .h5 file, which is what is accepted")
+    with _opened(path):
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0][:200]
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[h5py.File]":
+    """Open the .h5 file `path`, whose seal holds where it has one, and whose network is plain."""
+    import h5py
+
+    try:
+        if (size := path.stat().st_size) > plain.MAX_BYTES:
+            raise PipelineError(f"{path} has {size:,} bytes; accepted: at most {plain.MAX_BYTES:,}")
+        content = path.read_bytes()
+        whole, end = content[:-_END], content[-_END:]
+        if end.startswith(_SEAL) and end != _seal(whole):
+            raise PipelineError(f"{path} is damaged: its content is not what was written; take it from where it came")
+        with h5py.File(path) as file:
+            plain.check(file)
+            yield file
+    except PipelineError as error:
+        text = str(error)
+        raise PipelineError(text if text.startswith(str(path)) else f"{path} {text}") from error
+    except Exception as error:  # what HDF5 and Keras raise on a file that makes no sense has no common base
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise PipelineError(f"{path} holds no network that can be read: {reason}") from error
+
+
+def _seal(content: bytes) -> bytes:
+    return _SEAL + hashlib.sha256(content).hexdigest().encode()
 
 
 def named(networks: dict[str, str], classes: int) -> list["keras.Model"]:
@@ -76,15 +115,14 @@ def facts(path: Path, outputs: int) -> Facts:
     alphabetical order, as the data set's folders are, not calibrated, and each answer counts as sure.
     Raises PipelineError where another number of outputs is not explained.
     """
-    import h5py
-
-    with h5py.File(path) as file:
+    with _opened(path) as file:
         text = file.attrs.get(_KEY)
     if text is not None:
         try:
-            found = Facts(**json.loads(text))
-        except (TypeError, ValueError) as error:
-            raise PipelineError(f"{path} does not say what its network's answers mean: {error}") from error
+            found = TypeAdapter(Facts).validate_json(text)
+        except ValidationError as error:
+            (where, *_), reason = error.errors()[0]["loc"] or ("",), error.errors()[0]["msg"]
+            raise PipelineError(f"{path} does not say what its network's answers mean: {where} {reason}") from error
         if len(found.classes) == outputs:
             return found
         raise PipelineError(f"{path} names {len(found.classes)} emotions, and its network has {outputs} outputs")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.torture.outcome import Outcome
 
-PARTS = ("crash", "storage", "server")
+PARTS = ("crash", "storage", "server", "input", "models")
 
 
 def faults(part: str, folder: Path, short: bool) -> Iterator[Outcome]:
