@@ -1,8 +1,8 @@
 """A network's .h5 file: Keras' HDF5 format, and beside the weights what the network's answers mean."""
 
+import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.core import paths
+from pipeline.core import files, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS, Portion, PositiveFloat
 from pipeline.training import plain
@@ -43,14 +43,18 @@ def save(model: "keras.Model", path: Path, facts: Facts) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name("partial.h5")
-    model.save(partial, include_optimizer=False)
-    with h5py.File(partial, "r+") as file:
-        file.attrs[_KEY] = json.dumps(facts._asdict())
-    with open(partial, "r+b") as file:
-        file.write(_seal(file.read()))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with files.naming(path):
+            model.save(partial, include_optimizer=False)
+            with h5py.File(partial, "r+") as file:
+                file.attrs[_KEY] = json.dumps(facts._asdict())
+            content = partial.read_bytes()
+        files.replace(path, content + _seal(content))
+    except RuntimeError as error:  # HDF5's own, where it cannot write
+        raise PipelineError(f"{path} cannot be written: {error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def load(path: Path) -> "keras.Model":
