@@ -18,7 +18,9 @@ COUNTS = ("injected", "survived", "lost")
 
 
 def table() -> str:
-    """Return results/torture.json as Markdown: a line for each kind of fault."""
+    """Return results/torture.json as Markdown, a line for each kind of fault; nothing where it is not there."""
+    if not paths.TORTURE.exists():
+        return ""
     result = files.read_json(paths.TORTURE)
     faults = result["faults"]
     rows = [["", "fault", *COUNTS]]
