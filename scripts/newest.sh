@@ -5,8 +5,10 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 $COMPILE -qo "$folder/requirements.txt"
-awk -F' *==| *;' 'NR == FNR { had[$1] = $2; next }
-                  had[$1] != $2 { print $1, (had[$1] ? had[$1] : "not in the lock") " -> " $2 }' \
+# A package may have several lines, each for other versions of Python: those that are for the same ones are compared.
+awk -F'==' '{ split($2, part, " *; *"); key = $1 ";" part[2] }
+            NR == FNR { had[key] = part[1]; next }
+            had[key] != part[1] { print $1, (had[key] ? had[key] : "not in the lock") " -> " part[1] }' \
     requirements.txt "$folder/requirements.txt" | tee "$folder/newer"
 if [ ! -s "$folder/newer" ]; then
     echo "nothing that pyproject.toml allows is newer than the lock"
