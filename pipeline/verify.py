@@ -23,10 +23,10 @@ def main(_: list[str]) -> None:
     cfg, _ = config.compose([])
     out = paths.Outputs()
     run = _read(out.run)
+    other = tolerance.changed(run)
+    print(f"versions and hardware: {other or 'those of the recorded run, by their names'}")
+    print(f"scores: the same to the last bit where this machine rounds as that one did, else {tolerance.STATED}")
     checks = []
-    other = tolerance.changed(run) or "the recorded run's versions, and hardware of its name"
-    print(f"{other}. Scores must come out as recorded, to the last bit, where this machine rounds as that one did;")
-    print(f"elsewhere they may differ: {tolerance.STATED}.")
     for check in _checks(cfg, out, run):
         checks.append(check)
         print(check.line())
@@ -38,7 +38,7 @@ def main(_: list[str]) -> None:
 
 def _checks(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> Iterator[Check]:
     from pipeline.tracking.tracker import Tracker
-    from pipeline.verification import networks, record, scores
+    from pipeline.verification import networks, record, scores, sums
 
     for path in (out.model, out.history, out.metrics, out.speed, out.predictions, out.audit):
         _existing(path)
@@ -52,6 +52,7 @@ def _checks(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> Iterator[Ch
     else:
         print(f"MLflow, not verified: {tracker.name} has no run {run['mlflow_run_id']}")
     yield from networks.checks()
+    yield from sums.checks()
     yield from map(_page, readme.BLOCKS)
 
 

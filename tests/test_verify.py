@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 
 import numpy as np
@@ -16,15 +17,33 @@ from tests.conftest import ROOT, Project
 PAGES = ("README.md", "docs/recipes.md", "weights/README.md")
 
 
-@pytest.fixture
-def recorded(finished, tmp_path) -> Project:
-    """Return a copy of the finished project, whose pages hold its numbers."""
-    copy = Project(shutil.copytree(finished.folder, tmp_path / "copy"))
+RECIPE = """
+from pipeline import recipe
+from pipeline.core import files, paths
+
+result = {"recipe": "demo", "command": "", **recipe.summed([paths.ROOT])}
+result["weights"] |= recipe._keep(paths.Outputs().model, "demo")
+files.write_json(paths.recipe("demo"), result)
+"""
+"""Makes the finished run what the recipe demo gave with one seed."""
+
+
+@pytest.fixture(scope="module")
+def whole(finished, tmp_path_factory) -> Project:
+    """Return a copy of the finished project that has a recipe too, and pages with its numbers."""
+    copy = Project(shutil.copytree(finished.folder, tmp_path_factory.mktemp("whole") / "copy"))
+    copy.run(sys.executable, "-c", RECIPE)
     for page in PAGES:
         copy.path(page).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / page, copy.path(page))
     copy.stage("readme")
     return copy
+
+
+@pytest.fixture
+def recorded(whole, tmp_path) -> Project:
+    """Return a copy of that, to be changed."""
+    return Project(shutil.copytree(whole.folder, tmp_path / "copy"))
 
 
 def verify(project: Project, *wrong: str) -> str:
@@ -83,11 +102,13 @@ def test_changed_predictions_and_a_time_that_is_not_the_epochs_are_named(recorde
     arrays["test_probabilities"][3, 2] += 0.01
     np.savez_compressed(path, **arrays)
     recorded.edit("results/run.json", r'"seconds": [0-9.]+', '"seconds": 1000.5')
+    recorded.edit("results/recipes/demo.json", r'"bytes": ', '"bytes": 1')
     verify(
         recorded,
         "results/predictions.npz, predicted anew: test probabilities, 1 differ, most at [3, 2]: is ",
         "results/history.csv, beside run.json and speed.json: seconds is 1000.5, found ",
         "MLflow, files of the run: run.json is as in the workspace, found another file",
+        "results/recipes/demo.json, weights/demo.h5 scored anew: weights.bytes is 1",
     )
 
 

@@ -1,7 +1,6 @@
 """The networks in weights/, scored anew: what results/recipes/ says of the seed whose network was kept."""
 
 import hashlib
-import statistics
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,9 +16,7 @@ def checks() -> Iterator[Check]:
     """Yield what came of each recipe."""
     from pipeline.documents import recipes
 
-    for recorded in recipes.found():
-        yield _scored(recorded)
-        yield _summed(recorded)
+    yield from map(_scored, recipes.found())
 
 
 def _scored(recorded: dict[str, Any]) -> Check:
@@ -92,18 +89,3 @@ def _slack(of_seed: dict[str, Any]) -> dict[str, Any]:
         "calibration": {"temperature": tolerance.PROBABILITY, "test_ece": ece, "test_ece_scaled": ece},
         "accuracy": {way: {name: split["accuracy"] for name, split in scores.items()} for way in WAYS},
     }
-
-
-def _summed(recorded: dict[str, Any]) -> Check:
-    """Hold means and standard deviations against the seeds' values that they are of: all that is left of those."""
-    check = Check(f"results/recipes/{recorded['recipe']}.json, its sums")
-    for way, splits in recorded["accuracy"].items():
-        for name, split in splits.items():
-            if each := split.get("each"):
-                kept = {"mean": split["mean"], "deviation": split["deviation"]}
-                found = {"mean": statistics.mean(each), "deviation": statistics.stdev(each)}
-                check.compare({f"{way}, {name}": kept}, {f"{way}, {name}": found}, 1e-12)
-    count = len(recorded["seeds"])
-    lengths = {"minutes": len(recorded["minutes"]), "seconds_to_notebook": len(recorded["seconds_to_notebook"])}
-    check.compare(lengths, dict.fromkeys(lengths, count))
-    return check

@@ -15,7 +15,7 @@ IMAGES = 2
 """How many images, of those that a share is of, may be on its other side for that."""
 VERSIONS = ("python", "tensorflow", "keras", "numpy")
 HARDWARE = ("processor", "cores", "platform")
-STATED = f"probabilities, losses and temperatures by {PROBABILITY}, shares by {IMAGES} of their images"
+STATED = f"within {PROBABILITY} of a probability, loss or temperature, and {IMAGES} images of a share"
 
 
 def changed(record: dict[str, Any]) -> str | None:

@@ -82,7 +82,6 @@ def _commands(address: str, token: str, short: bool) -> Iterator[tuple[list[str]
     yield [*python, "pipeline.train", f"tracking.uri='{address.replace('http', 'gopher')}'"], {}, False
     yield [*python, "pipeline.download"], {"FER2013_ARCHIVE": "", "HTTPS_PROXY": nowhere}, False  # Kaggle, out of reach
     yield [*python, "pipeline.evaluate", "tracking=local"], {}, True
-    yield [*python, "pipeline.readme"], {}, False
     yield ["dvc", "metrics", "show"], {}, True
 
 
