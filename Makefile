@@ -1,50 +1,60 @@
-# Targets of the pipeline; `make help` lists them. Each creates the environment in .venv from requirements.txt first.
+# Targets of the pipeline; `make help` lists them. Each creates the environment in .venv from requirements.txt first;
+# `make PYTHON=python3.12 VENV=.venv-3.12 test` tests another Python in an environment of its own.
 PYTHON ?= python3
-BIN := .venv/bin
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+VENV ?= .venv
+export PATH := $(abspath $(VENV))/bin:$(PATH)
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-header --no-annotate --upgrade
 .DEFAULT_GOAL := help
-.PHONY: help demo run ui show plots test readme bench lock cluster cluster-test
+.PHONY: help demo run verify ui show plots test readme bench audit lock newest cluster cluster-test
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: .venv/ready  ## all four stages on drawn faces, in a copy below outputs/: a first look without any download
+demo: $(VENV)/ready  ## all four stages on drawn faces, in a copy below outputs/: a first look without any download
 	@python -m pipeline.demo
 
-run: .venv/ready  ## what params.yaml chooses, on FER-2013: dvc repro
+run: $(VENV)/ready  ## what params.yaml chooses, on FER-2013: dvc repro
 	@dvc repro
 
-ui: .venv/ready  ## the MLflow UI on this project's runs, on this machine alone
+verify: $(VENV)/ready  ## score the recorded networks anew, and compare every number of results/, MLflow and the pages with that
+	@python -m pipeline.verify
+
+ui: $(VENV)/ready  ## the MLflow UI on this project's runs, on this machine alone
 	@python -m pipeline.ui
 
-show: .venv/ready  ## a page that shows networks at work on pictures and the camera, on this machine alone
+show: $(VENV)/ready  ## a page that shows networks at work on pictures and the camera, on this machine alone
 	@python -m pipeline.show
 
-plots: .venv/ready  ## DVC's plots as a page that needs no network: outputs/plots/index.html
+plots: $(VENV)/ready  ## DVC's plots as a page that needs no network: outputs/plots/index.html
 	@python -m pipeline.plots_page
 
-test: .venv/ready  ## all tests
+test: $(VENV)/ready  ## all tests
 	@ruff check . && ruff format --check . && pytest -n 2
 
-readme: .venv/ready  ## the recorded run's figures, from results/ into README.md
+readme: $(VENV)/ready  ## the recorded run's figures, from results/ into README.md
 	@python -m pipeline.readme
 
-bench: .venv/ready  ## the measurements of benchmarks/
+bench: $(VENV)/ready  ## the measurements of benchmarks/
 	@python -m benchmarks
 
-cluster: .venv/cluster  ## what sweeps on several machines need besides (Ray, Slurm, PostgreSQL, S3), into the same environment
+cluster: $(VENV)/cluster  ## what sweeps on several machines need besides (Ray, Slurm, PostgreSQL, S3), into the same environment
 
-cluster-test: .venv/cluster  ## a sweep on two Ray nodes of this machine, one of which is lost; ARGS=--s3 keeps files in S3
+cluster-test: $(VENV)/cluster  ## a sweep on two Ray nodes of this machine, one of which is lost; ARGS=--s3 keeps files in S3
 	@python -m tests.cluster $(ARGS)
 
-lock: .venv/ready  ## newest versions that pyproject.toml allows, into requirements.txt and, with the extra, requirements-cluster.txt
+audit: $(VENV)/ready  ## the locked versions, against what is known of their weaknesses
+	@python scripts/audit.py
+
+lock: $(VENV)/ready  ## newest versions that pyproject.toml allows, into requirements.txt and, with the extra, requirements-cluster.txt
 	$(COMPILE) -qo requirements.txt
 	$(COMPILE) --extra cluster -c requirements.txt -qo requirements-cluster.txt
 
-.venv/ready: requirements.txt
-	@PYTHON="$(PYTHON)" sh scripts/environment.sh
+newest: $(VENV)/ready  ## all tests with the newest versions that pyproject.toml allows; the lock stays as it is
+	@PYTHON="$(PYTHON)" COMPILE="$(COMPILE)" sh scripts/newest.sh
 
-.venv/cluster: requirements-cluster.txt
-	@PYTHON="$(PYTHON)" sh scripts/environment.sh requirements-cluster.txt
-	@touch .venv/cluster
+$(VENV)/ready: requirements.txt
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh scripts/environment.sh
+
+$(VENV)/cluster: requirements-cluster.txt
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh scripts/environment.sh requirements-cluster.txt
+	@touch $(VENV)/cluster

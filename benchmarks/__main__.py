@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import commands, latency, limits, live, memory, models, serving, settings, sweeps, throughput
+from benchmarks import commands, latency, limits, live, load, memory, models, serving, settings, sweeps, throughput
 from pipeline.tracking import provenance
 
 MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
@@ -24,6 +24,7 @@ MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
     "limits": limits.measure,
     "memory": memory.measure,
     "sweeps": sweeps.measure,
+    "load": load.measure,
 }
 
 

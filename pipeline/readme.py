@@ -21,7 +21,7 @@ def main(_: list[str]) -> None:
     """Replace what stands between the marks in the pages."""
     if not paths.Outputs().metrics.exists():
         raise PipelineError(f"{paths.Outputs().metrics} is missing; `dvc repro` makes it")
-    pages = {page: _filled(page, blocks) for page, blocks in BLOCKS.items()}
+    pages = {page: filled(page) for page in BLOCKS}
     for page, text in pages.items():
         files.replace(page, text.encode())
 
@@ -36,9 +36,10 @@ def end(name: str) -> str:
     return f"<!-- /{name} -->"
 
 
-def _filled(page: Path, blocks: dict[str, Callable[[], str]]) -> str:
+def filled(page: Path) -> str:
+    """Return the text of `page`, its blocks as results/ has them; raise PipelineError where their marks are missing."""
     text = page.read_text()
-    for name, write in blocks.items():
+    for name, write in BLOCKS[page].items():
         before, _, rest = text.partition(begin(name))
         _, found, after = rest.partition(end(name))
         if not found:

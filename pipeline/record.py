@@ -32,9 +32,9 @@ def changes(overrides: list[str]) -> dict[str, Any]:
     Raises PipelineError where one of `overrides` sets what params.yaml has no place for.
     """
     changed, elsewhere = _differences(overrides)
-    for key, value in elsewhere.items():
+    for key in elsewhere:  # the value may be an address with a password
         raise PipelineError(
-            f"{key}={value} has no place in params.yaml, which holds {', '.join(_params())}; "
+            f"{key} has no place in params.yaml, which holds {', '.join(_params())}; "
             f"make it an option: a file in conf/{key.split('.')[0]}/"
         )
     return changed

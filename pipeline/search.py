@@ -17,7 +17,7 @@ from pipeline.core import config, files, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
 from pipeline.core.stage import Job, command
-from pipeline.sweeps import ranking, space
+from pipeline.sweeps import ranking, secrets, space
 from pipeline.sweeps.jobs import label, parent_run, prepare, read_result, run_job
 from pipeline.sweeps.study import Study
 from pipeline.tracking import provenance, registry
@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> None:
         )
     trials = [a.partition("=")[2] for a in arguments if a.startswith("trials=")]
     overrides = [a for a in arguments if "=" in a and not a.startswith("trials=")]
+    secrets.refuse(overrides)
     search(names[0], space.load(names[0], next(reversed(trials), None), overrides))
 
 

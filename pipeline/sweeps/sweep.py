@@ -24,7 +24,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.locks import only_one
 from pipeline.core.schema import Config
 from pipeline.core.stage import Job
-from pipeline.sweeps import launchers, ranking
+from pipeline.sweeps import launchers, ranking, secrets
 from pipeline.sweeps.jobs import label, parent_run, prepare, read_result, run_job
 from pipeline.tracking import provenance, registry
 from pipeline.training import runtime
@@ -47,6 +47,7 @@ def sweep(arguments: list[str]) -> list[Path]:
 
     Raises PipelineError before any work where one of the combinations is not valid, and at the end where jobs failed.
     """
+    secrets.refuse(arguments)
     jobs = plan(arguments)
     launchers.check([o.input_line for o in _parse(arguments) if _is_hydras(o)], jobs[0].cfg.tracking)
     key = _key(jobs)

@@ -1,0 +1,101 @@
+"""The recorded run's network, scored anew on val and test: metrics.json and predictions.npz held against that."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core import paths
+from pipeline.core.schema import Config
+from pipeline.verification import tolerance
+from pipeline.verification.check import Check
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.data.arrays import Split
+
+
+def checks(cfg: Config, run: dict[str, Any], metrics: dict[str, Any], epochs: int) -> Iterator[Check]:
+    """Yield what came of metrics.json, which holds `metrics`, and of predictions.npz; `run` is what run.json holds."""
+    from pipeline.data import arrays
+    from pipeline.evaluation import predictions, scoring
+    from pipeline.training import saved
+
+    out, classes = paths.Outputs(), run["config"]["data"]["classes"]
+    model, folder = saved.load(out.model), paths.arrays(run["data"]["name"])
+    splits = {name: arrays.load(folder, name, classes) for name in ("val", "test")}
+    probabilities = {name: scoring.predict(model, split) for name, split in splits.items()}
+    kept = predictions.load(out.predictions)
+    check = Check("results/predictions.npz, predicted anew")
+    for name, split in splits.items():
+        _compare_arrays(check, f"{name} labels", kept[name].labels, split.labels, 0.0)
+        recorded, found = kept[name].probabilities, probabilities[name]
+        _compare_arrays(check, f"{name} probabilities", recorded, found, tolerance.PROBABILITY)
+    yield check
+    rounded = check.largest > 0 and not check.wrong  # what is wrong is no rounding
+
+    found = {
+        "data": arrays.identity(folder),
+        "model": {"name": run["config"]["model"]["name"], **_size(model), "epoch": run["epoch"], "epochs": epochs},
+        **_scores(cfg, model, splits, probabilities, arrays.clean_test(folder, splits["test"]), classes),
+    }
+    check = Check("results/metrics.json, scored anew")
+    check.compare_scores(metrics, found, _slack(metrics), not (rounded or tolerance.changed(run)))
+    yield check
+
+
+def _size(model: Any) -> dict[str, int]:
+    from pipeline.evaluation import cost
+
+    size = {"parameters": model.count_params(), "multiply_adds": cost.multiply_adds(model)}
+    return {**size, "layers": len(model.layers)}
+
+
+def _scores(
+    cfg: Config,
+    model: Any,
+    splits: "dict[str, Split]",
+    probabilities: "dict[str, np.ndarray]",
+    clean: "np.ndarray",
+    classes: list[str],
+) -> dict[str, Any]:
+    """Return the scores as stage evaluate puts them into metrics.json."""
+    from pipeline import evaluate
+    from pipeline.evaluation import calibration, scoring
+    from pipeline.training import saved
+
+    facts = saved.facts(paths.Outputs().model, len(classes))
+    others = saved.named(cfg.evaluate.ensemble, len(classes))
+    trusted = {name: calibration.scaled(p, facts.temperature) for name, p in probabilities.items()}
+    sure = {n: calibration.sure(p, splits[n].labels, facts.threshold) for n, p in trusted.items()}
+    shown = evaluate.inspected(splits["test"], probabilities["test"], classes, cfg.evaluate.inspect, cfg.seed)
+    means = {name: scoring.means(model, others, split, cfg.evaluate.mirror) for name, split in splits.items()}
+    return {
+        **evaluate.scored(splits, probabilities, clean, classes),
+        "calibrated": calibration.calibrated(splits, probabilities, classes),
+        "sure": {"threshold": facts.threshold, **sure},
+        "inspection": {"images": len(shown), "right": sum(face["truth"] == face["prediction"] for face in shown)},
+        **{
+            way: evaluate.scored(splits, {name: found[way] for name, found in means.items()}, clean, classes)
+            for way in means["val"]
+        },
+    }
+
+
+def _slack(recorded: dict[str, Any]) -> dict[str, Any]:
+    sure = {name: tolerance.of_sure(recorded["sure"][name], recorded[name]["images"]) for name in ("val", "test")}
+    return {**tolerance.of_scores(recorded), "sure": sure, "inspection": {"right": tolerance.IMAGES}}
+
+
+def _compare_arrays(check: Check, name: str, recorded: "np.ndarray", found: "np.ndarray", slack: float) -> None:
+    """Compare two arrays; what is wrong of them is told once, with the place of the largest difference."""
+    import numpy as np
+
+    if recorded.shape != found.shape:
+        check.compare({f"{name}, shape": list(recorded.shape)}, {f"{name}, shape": list(found.shape)})
+        return
+    check.values += recorded.size - 1
+    apart = np.abs(recorded.astype(np.float64) - found)
+    worst = np.unravel_index(np.nan_to_num(apart, nan=np.inf).argmax(), apart.shape)
+    wrong = int((~(apart <= slack)).sum())
+    where = f"{name}, {wrong} differ, most at {[int(i) for i in worst]}:"
+    check.compare({where: float(recorded[worst])}, {where: float(found[worst])}, slack)

@@ -1,0 +1,92 @@
+"""Scores the recorded networks anew, and compares every number in results/, the MLflow run and the pages with that."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pipeline import readme
+from pipeline.core import config, files, paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Config
+from pipeline.core.stage import command
+from pipeline.training import runtime
+from pipeline.verification import tolerance
+from pipeline.verification.check import Check
+
+
+@command
+def main(_: list[str]) -> None:
+    """Print a line for each thing verified and an error for each value that differs; exit with 1 if there is one."""
+    runtime.configure()
+    cfg, _ = config.compose([])
+    out = paths.Outputs()
+    run = _read(out.run)
+    other = tolerance.changed(run)
+    print(f"versions and hardware: {other or 'those of the recorded run, by their names'}")
+    print(f"scores: the same to the last bit where this machine rounds as that one did, else {tolerance.STATED}")
+    checks = []
+    for check in _checks(cfg, out, run):
+        checks.append(check)
+        print(check.line())
+        for wrong in check.wrong:
+            print(f"error: {wrong}", file=sys.stderr)
+    if wrong := sum(len(check.wrong) for check in checks):
+        raise PipelineError(f"{wrong} of {sum(check.values for check in checks):,} values are not as recorded")
+
+
+def _checks(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> Iterator[Check]:
+    from pipeline.tracking.tracker import Tracker
+    from pipeline.verification import networks, record, scores, sums
+
+    for path in (out.model, out.history, out.metrics, out.speed, out.predictions, out.audit):
+        _existing(path)
+    history, metrics, speed = files.read_csv(out.history), _read(out.metrics), _read(out.speed)
+    yield _images(out, run)
+    yield from scores.checks(cfg, run, metrics, len(history))
+    yield record.history(run, history, speed)
+    tracker = Tracker(cfg.tracking)
+    if tracker.exists(run["mlflow_run_id"]):
+        yield from record.stored(tracker, run, history, metrics, speed)
+    else:
+        print(f"MLflow, not verified: {tracker.name} has no run {run['mlflow_run_id']}")
+    yield from networks.checks()
+    yield from sums.checks()
+    yield from map(_page, readme.BLOCKS)
+
+
+def _images(out: paths.Outputs, run: dict[str, Any]) -> Check:
+    """Hold the arrays against the digest of the run and the findings of the audit."""
+    from pipeline.data import arrays, audit
+
+    folder = paths.arrays(run["data"]["name"])
+    found = audit.audit(folder)
+    check = Check(f"results/audit.json, data/arrays/{folder.name} read anew")
+    check.compare(_read(out.audit), found)
+    check.compare({"digest": run["data"]["digest"]}, {"digest": arrays.digest(folder)})
+    return check
+
+
+def _page(page: Path) -> Check:
+    """Hold a page's lines against what would be written into it."""
+    check = Check(f"{page.relative_to(paths.ROOT)}, written anew")
+    old, new = (text.splitlines() for text in (page.read_text(), readme.filled(page)))
+    lines = range(max(len(old), len(new)))
+    numbered = [{f"line {i + 1}": text[i] for i in lines if i < len(text)} for text in (old, new)]
+    check.compare(*numbered)
+    return check
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise PipelineError(f"{path} is missing; `dvc repro` makes it")
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(_existing(path).read_text())
+
+
+if __name__ == "__main__":
+    main()
