@@ -11,6 +11,7 @@ from pipeline.core.stage import Job, stage
 from pipeline.training import runtime
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
 
     from pipeline.data.arrays import Split
@@ -31,7 +32,7 @@ def evaluate(cfg: Config, job: Job) -> None:
     history = files.read_csv(_existing(trained.history))
 
     from pipeline.data import arrays
-    from pipeline.evaluation import calibration, cost, gradcam, predictions, report, scoring
+    from pipeline.evaluation import gradcam, predictions, report, scoring
     from pipeline.tracking import registry
     from pipeline.tracking.tracker import Tracker
     from pipeline.training import checkpoint, saved
@@ -42,36 +43,10 @@ def evaluate(cfg: Config, job: Job) -> None:
     if arrays.verified(folder) != run["data"]:
         raise PipelineError(f"{folder} holds other images than {trained.model} was trained on; run `dvc repro`")
     model = saved.load(_existing(trained.model))
-    others = saved.named(cfg.evaluate.ensemble, len(classes))
     splits = {name: arrays.load(folder, name, classes) for name in ("val", "test")}
     probabilities = {name: scoring.predict(model, split) for name, split in splits.items()}
-    clean = arrays.clean_test(folder, splits["test"])
-
-    facts = saved.facts(trained.model, len(classes))
-    trusted = {name: calibration.scaled(p, facts.temperature) for name, p in probabilities.items()}
     test = splits["test"], probabilities["test"]
-    shown = inspected(*test, classes, cfg.evaluate.inspect, cfg.seed)
-    scores = {
-        "data": run["data"],
-        "model": {
-            "name": run["config"]["model"]["name"],
-            "parameters": model.count_params(),
-            "multiply_adds": cost.multiply_adds(model),
-            "layers": len(model.layers),
-            "epoch": run["epoch"],
-            "epochs": len(history),
-        },
-        **scored(splits, probabilities, clean, classes),
-        "calibrated": calibration.calibrated(splits, probabilities, classes),
-        "sure": {
-            "threshold": facts.threshold,
-            **{name: calibration.sure(p, splits[name].labels, facts.threshold) for name, p in trusted.items()},
-        },
-        "inspection": {"images": len(shown), "right": sum(f["truth"] == f["prediction"] for f in shown)},
-    }
-    means = {name: scoring.means(model, others, split, cfg.evaluate.mirror) for name, split in splits.items()}
-    for way in means["val"]:
-        scores[way] = scored(splits, {name: found[way] for name, found in means.items()}, clean, classes)
+    scores = summed_up(cfg, run, len(history), model, splits, probabilities)
     speed = {
         **scoring.speed(model, splits["val"], cfg.evaluate.latency_runs),
         "training_minutes": sum(row["seconds"] for row in history) / 60,
@@ -83,6 +58,7 @@ def evaluate(cfg: Config, job: Job) -> None:
     predictions.save(job.out.predictions, predicted)
     mistakes = confident_mistakes(*test, classes, cfg.evaluate.mistakes)
     explained = gradcam.explained(model, mistakes, classes)
+    shown = inspected(*test, classes, cfg.evaluate.inspect, cfg.seed)
     figures = draw(job.out, scores, history, *test, classes, shown, mistakes, explained)
     figures |= {name: trained.figure(name) for name in ("samples", "balance")}
     report.write(job.out.report, scores, speed, run, history, audit, figures)
@@ -94,8 +70,7 @@ def evaluate(cfg: Config, job: Job) -> None:
         print(f"warning: {tracker.name} has no run {run_id}; the evaluation becomes a run of its own")
         run_id = tracker.create(f"evaluation of {run_id[:8]}", run["config"], {"source": "evaluate"})
     with tracker.active(run_id):
-        right = {"inspection_right": scores["inspection"]["right"]}
-        tracker.log_metrics(run_id, {**headline(scores), **right, **speed}, step=0)
+        tracker.log_metrics(run_id, {**headline(scores), **speed}, step=0)
         tracker.log_files(run_id, list(figures.values()), "figures")
         accuracies = ", ".join(f"{name} {scores[name]['accuracy']:.2%}" for name in ("val", "test", "kaggle_test"))
         tracker.describe(run_id, f"Accuracy: {accuracies}", "figures/curves.png")
@@ -105,6 +80,53 @@ def evaluate(cfg: Config, job: Job) -> None:
     for name in ("val", "test", "test_clean", "kaggle_test"):
         print("{0:12} {accuracy:.2%} ({accuracy_low:.2%} to {accuracy_high:.2%})".format(name, **scores[name]))
     print(f"report: {job.out.report}")
+
+
+def summed_up(
+    cfg: Config,
+    run: dict[str, Any],
+    epochs: int,
+    model: "keras.Model",
+    splits: "dict[str, Split]",
+    probabilities: "dict[str, np.ndarray]",
+) -> dict[str, Any]:
+    """Return what metrics.json holds of the training `run` of so many `epochs`, whose kept network is `model`.
+
+    `probabilities` are what it says of the images of `splits`, val and test.
+    """
+    from pipeline.data import arrays
+    from pipeline.evaluation import calibration, cost, scoring
+    from pipeline.training import saved
+
+    classes, test = run["config"]["data"]["classes"], splits["test"]
+    clean = arrays.clean_test(paths.arrays(run["data"]["name"]), test)
+    others = saved.named(cfg.evaluate.ensemble, len(classes))
+    facts = saved.facts(paths.Outputs().model, len(classes))
+    trusted = {name: calibration.scaled(p, facts.temperature) for name, p in probabilities.items()}
+    shown = inspected(test, probabilities["test"], classes, cfg.evaluate.inspect, cfg.seed)
+    means = {name: scoring.means(model, others, split, cfg.evaluate.mirror) for name, split in splits.items()}
+    return {
+        "data": run["data"],
+        "model": {
+            "name": run["config"]["model"]["name"],
+            "parameters": model.count_params(),
+            "multiply_adds": cost.multiply_adds(model),
+            "layers": len(model.layers),
+            "epoch": run["epoch"],
+            "epochs": epochs,
+        },
+        **scored(splits, probabilities, clean, classes),
+        "calibrated": calibration.calibrated(splits, probabilities, classes),
+        "sure": {
+            "threshold": facts.threshold,
+            **{name: calibration.sure(p, splits[name].labels, facts.threshold) for name, p in trusted.items()},
+        },
+        "inspection": {"images": len(shown), "right": sum(f["truth"] == f["prediction"] for f in shown)},
+        **{
+            way: scored(splits, {name: found[way] for name, found in means.items()}, clean, classes)
+            for way in means["val"]
+        },
+    }
 
 
 def scored(
@@ -136,7 +158,7 @@ def headline(scores: dict[str, Any]) -> dict[str, float]:
     numbers = {f"{name}_{key}": scores[split][key] for name, split in splits.items() for key in keys}
     for name in splits.keys() & {"kept_val", "test"}:
         numbers |= {f"{name}_f1_{e}": v["f1"] for e, v in scores[splits[name]]["emotions"].items()}
-    return numbers
+    return numbers | ({"inspection_right": scores["inspection"]["right"]} if "inspection" in scores else {})
 
 
 def inspected(

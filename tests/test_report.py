@@ -59,7 +59,7 @@ def content(data: str = "fer2013", classes: list[str] = EMOTIONS) -> dict:
         "speed": {
             "latency_ms_median": 3.21,
             "latency_ms_p99": 7.65,
-            "images_per_second": 4312.3,
+            "scoring_images_per_second": 4312.3,
             "training_minutes": 31.4,
             "training_images_per_second": 912.0,
         },

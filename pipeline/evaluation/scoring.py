@@ -52,7 +52,7 @@ def speed(model: keras.Model, split: Split, runs: int) -> dict[str, float]:
     return {
         "latency_ms_median": 1000 * float(np.median(single)),
         "latency_ms_p99": 1000 * float(np.percentile(single, 99)),
-        "images_per_second": len(many) / float(np.median(batch)),
+        "scoring_images_per_second": len(many) / float(np.median(batch)),
     }
 
 

@@ -53,6 +53,8 @@ class Tracker:
         self.uri = tracking.uri or store.uri(paths.MLRUNS / store.DATABASE)
         self.name = without_password(self.uri)
         self.experiment = tracking.experiment
+        if self.name != self.uri:  # MLflow prints the address of each run that ends, with the password in it
+            os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
         artifacts = None if tracking.uri else (paths.MLRUNS / "artifacts").as_uri()
         mlflow.set_tracking_uri(self.uri)
         # Processes that make a missing database, or an experiment, at the same time would break it.

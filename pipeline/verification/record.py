@@ -46,12 +46,8 @@ def stored(
     yield check
 
     check = Check("MLflow, every metric of every epoch, beside history.csv")
-    single = dict(kept.data.metrics)
     for key in EPOCH_METRICS:
-        points = sorted(tracker.client.get_metric_history(run_id, key), key=lambda point: (point.step, point.timestamp))
-        curve = [point for point in points if point.step > 0]
-        if others := points[: len(points) - len(curve)]:  # evaluate's, of no epoch
-            single[key] = others[-1].value
+        curve = tracker.client.get_metric_history(run_id, key)
         check.compare({f"{key}, points": len(curve)}, {f"{key}, points": len(rows)})
         found = {f"{key}, epoch {row['epoch']:.0f}": row[key] for row in rows}
         check.compare({f"{key}, epoch {point.step}": point.value for point in curve}, found)
@@ -59,7 +55,7 @@ def stored(
 
     check = Check("MLflow, single metrics, beside metrics.json, run.json and speed.json")
     found = _single(run, metrics, speed)
-    check.compare({key: single.get(key, "missing") for key in found}, found)
+    check.compare({key: kept.data.metrics.get(key, "missing") for key in found}, found)
     yield check
 
     check = Check("MLflow, files of the run")
@@ -76,7 +72,7 @@ def _single(run: dict[str, Any], metrics: dict[str, Any], speed: dict[str, float
 
     facts = saved.facts(paths.Outputs().model, len(run["config"]["data"]["classes"]))
     numbers = {"parameters": metrics["model"]["parameters"], "epoch_kept": run["epoch"]}
-    numbers |= {"devices": run["hardware"]["devices"], "inspection_right": metrics["inspection"]["right"]}
+    numbers |= {"devices": run["hardware"]["devices"]}
     numbers |= {"temperature": facts.temperature, "threshold": facts.threshold}
     return {key: float(value) for key, value in {**numbers, **evaluate.headline(metrics), **speed}.items()}
 

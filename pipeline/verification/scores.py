@@ -11,11 +11,10 @@ from pipeline.verification.check import Check
 if TYPE_CHECKING:
     import numpy as np
 
-    from pipeline.data.arrays import Split
-
 
 def checks(cfg: Config, run: dict[str, Any], metrics: dict[str, Any], epochs: int) -> Iterator[Check]:
     """Yield what came of metrics.json, which holds `metrics`, and of predictions.npz; `run` is what run.json holds."""
+    from pipeline import evaluate
     from pipeline.data import arrays
     from pipeline.evaluation import predictions, scoring
     from pipeline.training import saved
@@ -33,52 +32,10 @@ def checks(cfg: Config, run: dict[str, Any], metrics: dict[str, Any], epochs: in
     yield check
     rounded = check.largest > 0 and not check.wrong  # what is wrong is no rounding
 
-    found = {
-        "data": arrays.identity(folder),
-        "model": {"name": run["config"]["model"]["name"], **_size(model), "epoch": run["epoch"], "epochs": epochs},
-        **_scores(cfg, model, splits, probabilities, arrays.clean_test(folder, splits["test"]), classes),
-    }
+    found = evaluate.summed_up(cfg, {**run, "data": arrays.identity(folder)}, epochs, model, splits, probabilities)
     check = Check("results/metrics.json, scored anew")
     check.compare_scores(metrics, found, _slack(metrics), not (rounded or tolerance.changed(run)))
     yield check
-
-
-def _size(model: Any) -> dict[str, int]:
-    from pipeline.evaluation import cost
-
-    size = {"parameters": model.count_params(), "multiply_adds": cost.multiply_adds(model)}
-    return {**size, "layers": len(model.layers)}
-
-
-def _scores(
-    cfg: Config,
-    model: Any,
-    splits: "dict[str, Split]",
-    probabilities: "dict[str, np.ndarray]",
-    clean: "np.ndarray",
-    classes: list[str],
-) -> dict[str, Any]:
-    """Return the scores as stage evaluate puts them into metrics.json."""
-    from pipeline import evaluate
-    from pipeline.evaluation import calibration, scoring
-    from pipeline.training import saved
-
-    facts = saved.facts(paths.Outputs().model, len(classes))
-    others = saved.named(cfg.evaluate.ensemble, len(classes))
-    trusted = {name: calibration.scaled(p, facts.temperature) for name, p in probabilities.items()}
-    sure = {n: calibration.sure(p, splits[n].labels, facts.threshold) for n, p in trusted.items()}
-    shown = evaluate.inspected(splits["test"], probabilities["test"], classes, cfg.evaluate.inspect, cfg.seed)
-    means = {name: scoring.means(model, others, split, cfg.evaluate.mirror) for name, split in splits.items()}
-    return {
-        **evaluate.scored(splits, probabilities, clean, classes),
-        "calibrated": calibration.calibrated(splits, probabilities, classes),
-        "sure": {"threshold": facts.threshold, **sure},
-        "inspection": {"images": len(shown), "right": sum(face["truth"] == face["prediction"] for face in shown)},
-        **{
-            way: evaluate.scored(splits, {name: found[way] for name, found in means.items()}, clean, classes)
-            for way in means["val"]
-        },
-    }
 
 
 def _slack(recorded: dict[str, Any]) -> dict[str, Any]:

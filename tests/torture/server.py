@@ -9,6 +9,7 @@ import http.client
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -99,8 +100,13 @@ def _server(folder: Path) -> Iterator[tuple[int, object]]:
         "--artifacts-destination",
         str(folder / "files"),
     ]
-    command = ["python", "-m", "mlflow", "server", *store, "--workers", "1", "--port", str(port)]
-    server = Project(folder).start("env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", *command)
+    command = ["env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "python", "-m", "mlflow", "server", *store]
+    server = subprocess.Popen(
+        [*command, "--workers", "1", "--port", str(port)],
+        env=Project(folder).environment(),
+        stdout=subprocess.DEVNULL,  # a pipe that nobody reads would be full after some requests, and stop it
+        start_new_session=True,
+    )
     try:
         wait_until_healthy(f"http://127.0.0.1:{port}", server)
         client = MlflowClient(f"http://127.0.0.1:{port}")
