@@ -1,6 +1,5 @@
 """Scores the recorded networks anew, and compares every number in results/, the MLflow run and the pages with that."""
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +37,7 @@ def main(_: list[str]) -> None:
 
 def _checks(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> Iterator[Check]:
     from pipeline.tracking.tracker import Tracker
-    from pipeline.verification import networks, record, scores, sums
+    from pipeline.verification import cache, networks, record, scores, sums
 
     for path in (out.model, out.history, out.metrics, out.speed, out.predictions, out.audit):
         _existing(path)
@@ -52,6 +51,7 @@ def _checks(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> Iterator[Ch
     else:
         print(f"MLflow, not verified: {tracker.name} has no run {run['mlflow_run_id']}")
     yield from networks.checks()
+    yield cache.check(paths.ROOT)
     yield from sums.checks()
     yield from map(_page, readme.BLOCKS)
 
@@ -85,7 +85,7 @@ def _existing(path: Path) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return json.loads(_existing(path).read_text())
+    return files.read_json(_existing(path))
 
 
 if __name__ == "__main__":

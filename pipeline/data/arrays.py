@@ -71,9 +71,9 @@ def verified(folder: Path) -> dict[str, str]:
     try:
         intact = (described["digest"], described["clean"]) == (digest(folder), _digest(folder, [CLEAN]))
     except OSError as error:
-        raise PipelineError(f"{folder} holds no whole data set: {error}; {_REMEDY.format(folder)}") from error
+        raise PipelineError(f"{folder} holds no whole data set: {error}; {_REMEDY}") from error
     if not intact:
-        raise PipelineError(f"{folder} is damaged: it holds other bytes than were written; {_REMEDY.format(folder)}")
+        raise PipelineError(f"{folder} is damaged: it holds other bytes than were written; {_REMEDY}")
     return {key: described[key] for key in ("name", "digest")}
 
 
@@ -123,4 +123,4 @@ def _digest(folder: Path, names: list[str]) -> str:
     return whole.hexdigest()
 
 
-_REMEDY = "`rm -r {} && dvc repro preprocess` makes it anew"
+_REMEDY = "`dvc repro --force --single-item preprocess` makes it anew, and `make verify` looks into DVC's cache"

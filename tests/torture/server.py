@@ -26,7 +26,7 @@ HOURS = "7200"
 WAYS = {
     "refuses connections": "refuse",
     "takes requests and never answers": "hang",
-    "answers after a second": "slow",
+    "answers after half a second": "slow",
     "answers 500": "500",
     "answers 429, come back in two hours": "429",
 }
@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if mode == "slow":
-            time.sleep(1)
+            time.sleep(0.5)
         if mode in ("500", "429"):
             self._send(int(mode), {"Retry-After": HOURS}, b"{}")
             return
