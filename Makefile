@@ -5,7 +5,7 @@ VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-header --no-annotate --upgrade
 .DEFAULT_GOAL := help
-.PHONY: help demo run verify ui show plots test readme bench audit lock newest cluster cluster-test
+.PHONY: help demo run verify ui show plots test torture readme bench audit lock newest cluster cluster-test
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ plots: $(VENV)/ready  ## DVC's plots as a page that needs no network: outputs/pl
 
 test: $(VENV)/ready  ## all tests
 	@ruff check . && ruff format --check . && pytest -n 2
+
+torture: $(VENV)/ready  ## faults made on purpose, and counted: results/torture.json, of which README has the table
+	@python -m tests.torture
 
 readme: $(VENV)/ready  ## the recorded run's figures, from results/ into README.md
 	@python -m pipeline.readme
