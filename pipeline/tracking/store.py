@@ -57,10 +57,13 @@ def make(mlruns: Path) -> None:
 
     mlruns.mkdir(parents=True, exist_ok=True)
     partial = mlruns / f"{DATABASE}.partial"
-    for left in mlruns.glob(f"{partial.name}*"):
-        left.unlink()
-    mlflow.MlflowClient(uri(partial)).search_experiments(max_results=1)
-    os.replace(partial, mlruns / DATABASE)
+    try:
+        for left in mlruns.glob(f"{partial.name}*"):  # of a process that was killed
+            left.unlink()
+        mlflow.MlflowClient(uri(partial)).search_experiments(max_results=1)
+        os.replace(partial, mlruns / DATABASE)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def relocate(mlruns: Path) -> None:

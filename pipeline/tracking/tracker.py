@@ -67,10 +67,8 @@ class Tracker:
                 self.experiment_id = self._experiment_id(artifacts)
                 self._close_dead_runs()
             except _failures() as error:
-                raise PipelineError(
-                    f"no tracking store at {self.name}: {_reason(error)}\n"
-                    "start the server, or set choices.tracking to local in params.yaml"
-                ) from error
+                ways = "\nstart the server, or set choices.tracking to local in params.yaml" if tracking.uri else ""
+                raise PipelineError(f"no tracking store at {self.name}: {_reason(error)}{ways}") from error
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="epochs")
         self._following: Future[None] | None = None
         self._logged: Counter[str] = Counter()
