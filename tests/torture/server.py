@@ -38,7 +38,7 @@ def faults(folder: Path, short: bool) -> Iterator[Outcome]:
         proxy = _Proxy(port)
         project = _project(folder / "project", proxy.address)
         undisturbed = _train(project, proxy, "start", None)
-        ways = {way: WAYS[way] for way in ("takes requests and never answers", "answers 500")} if short else WAYS
+        ways = dict(list(WAYS.items())[1:2]) if short else WAYS
         for way, mode in ways.items():
             for when in ("end",) if short else ("start", "end", "second"):
                 experiment = f"{mode} {when}"
