@@ -28,8 +28,8 @@ def evaluate(cfg: Config, job: Job) -> None:
     """Score, draw and record, as `main` says; raise PipelineError where the training's files are not whole."""
     runtime.configure()
     trained = paths.Outputs()
-    run, audit = _read(trained.run), _read(trained.audit)
-    history = files.read_csv(_existing(trained.history))
+    run, audit = files.read_json(files.made(trained.run)), files.read_json(files.made(trained.audit))
+    history = files.read_csv(files.made(trained.history))
 
     from pipeline.data import arrays
     from pipeline.evaluation import gradcam, predictions, report, scoring
@@ -42,7 +42,7 @@ def evaluate(cfg: Config, job: Job) -> None:
     folder, classes = paths.arrays(run["data"]["name"]), run["config"]["data"]["classes"]
     if arrays.verified(folder) != run["data"]:
         raise PipelineError(f"{folder} holds other images than {trained.model} was trained on; run `dvc repro`")
-    model = saved.load(_existing(trained.model))
+    model = saved.load(files.made(trained.model))
     splits = {name: arrays.load(folder, name, classes) for name in ("val", "test")}
     probabilities = {name: scoring.predict(model, split) for name, split in splits.items()}
     test = splits["test"], probabilities["test"]
@@ -223,16 +223,6 @@ def face(split: "Split", probabilities: "np.ndarray", classes: list[str], i: int
         "confidence": float(probabilities[i, best]),
         "probabilities": {name: float(p) for name, p in zip(classes, probabilities[i], strict=True)},
     }
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise PipelineError(f"{path} is missing; `dvc repro` makes it")
-    return path
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return files.read_json(_existing(path))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def main(_: list[str]) -> None:
     runtime.configure()
     cfg, _ = config.compose([])
     out = paths.Outputs()
-    run = _read(out.run)
+    run = files.read_json(files.made(out.run))
     other = tolerance.changed(run)
     print(f"versions and hardware: {other or 'those of the recorded run, by their names'}")
     print(f"scores: the same to the last bit where this machine rounds as that one did, else {tolerance.STATED}")
@@ -40,8 +40,8 @@ def _checks(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> Iterator[Ch
     from pipeline.verification import cache, networks, record, scores, sums
 
     for path in (out.model, out.history, out.metrics, out.speed, out.predictions, out.audit):
-        _existing(path)
-    history, metrics, speed = files.read_csv(out.history), _read(out.metrics), _read(out.speed)
+        files.made(path)
+    history, metrics, speed = files.read_csv(out.history), *map(files.read_json, (out.metrics, out.speed))
     yield _images(out, run)
     yield from scores.checks(cfg, run, metrics, len(history))
     yield record.history(run, history, speed)
@@ -63,7 +63,7 @@ def _images(out: paths.Outputs, run: dict[str, Any]) -> Check:
     folder = paths.arrays(run["data"]["name"])
     found = audit.audit(folder)
     check = Check(f"results/audit.json, data/arrays/{folder.name} read anew")
-    check.compare(_read(out.audit), found)
+    check.compare(files.read_json(out.audit), found)
     check.compare({"digest": run["data"]["digest"]}, {"digest": arrays.digest(folder)})
     return check
 
@@ -76,16 +76,6 @@ def _page(page: Path) -> Check:
     numbered = [{f"line {i + 1}": text[i] for i in lines if i < len(text)} for text in (old, new)]
     check.compare(*numbered)
     return check
-
-
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise PipelineError(f"{path} is missing; `dvc repro` makes it")
-    return path
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return files.read_json(_existing(path))
 
 
 if __name__ == "__main__":

@@ -57,6 +57,13 @@ def write_sealed(path: Path, content: dict[str, Any]) -> None:
     write_json(path, {**content, _SEAL: _digest(content)})
 
 
+def made(path: Path) -> Path:
+    """Return `path`, a file that a stage makes; raise PipelineError where it is missing."""
+    if not path.is_file():
+        raise PipelineError(f"{path} is missing; `dvc repro` makes it")
+    return path
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in the JSON file `path`.
 
