@@ -151,7 +151,7 @@ def test_a_killed_worker_ends_the_sweep_with_one_error_and_the_same_command_goes
     command = "exec python -m pipeline.train -m " + " ".join(arguments)
     sweep = project.start("bash", "-c", f"{command} 2>{errors}")
     next(line for line in sweep.stdout if "epoch  3" in line)
-    trains = {run.data.tags["pipeline.host_and_pid"].split()[-1] for run in runs(project) if run.data.metrics}
+    trains = {run.data.tags["pipeline.host_and_pid"].split()[1] for run in runs(project) if run.data.metrics}
     workers = psutil.Process(sweep.pid).children(recursive=True)
     os.kill(min(map(int, trains)), signal.SIGKILL)
     sweep.communicate()

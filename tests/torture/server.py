@@ -64,13 +64,12 @@ def _train(project: Project, proxy: "_Proxy", when: str, mode: str | None) -> fl
     """Train while the proxy fails; return the seconds that it took."""
     proxy.mode = mode if when == "start" else None
     started = time.monotonic()
-    training = project.start("env", "DVC_STAGE=train", "python", "-m", "pipeline.train")
-    for line in training.stdout:
-        if line.startswith("epoch  1") and when != "start":
-            proxy.mode = mode
-        if line.startswith("epoch  2") and when == "second":
-            proxy.mode = None
-    training.wait()
+    with project.start("env", "DVC_STAGE=train", "python", "-m", "pipeline.train") as training:
+        for line in training.stdout:
+            if line.startswith("epoch  1") and when != "start":
+                proxy.mode = mode
+            if line.startswith("epoch  2") and when == "second":
+                proxy.mode = None
     return time.monotonic() - started
 
 
