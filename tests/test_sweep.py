@@ -37,7 +37,7 @@ def job(project: Project, number: int) -> dict:
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory) -> tuple[Project, object, set[str]]:
     """Return a project after a sweep of which one learning rate diverges, what it printed, and its files before."""
-    project = shrunk(tmp_path_factory.mktemp("swept"))
+    project = shrunk(tmp_path_factory.mktemp("swept a=1,2 "))  # signs of Hydra's grammar
     before = project.files()
     overrides = ("model=linear", "optimizer.learning_rate=0.001,1e38", "seed=1,2")
     return project, project.stage("train", "-m", *overrides, check=False), before
@@ -155,7 +155,7 @@ def test_a_folder_that_holds_another_sweep_is_refused(swept, tmp_path):
     """Job 1 of this one would otherwise be taken for job 1 of that one."""
     project, _, _ = swept
     before = job(project, 0)
-    done = project.stage("train", "-m", "model=linear", "seed=3,4", f"hydra.sweep.dir={folder(project)}", check=False)
+    done = project.stage("train", "-m", "model=linear", "seed=3,4", f"hydra.sweep.dir='{folder(project)}'", check=False)
     assert done.returncode == 1
     assert "holds another sweep" in done.stderr
     assert job(project, 0) == before

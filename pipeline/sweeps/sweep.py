@@ -97,15 +97,16 @@ def _folder(arguments: list[str], key: str) -> tuple[Path, list[str]]:
 
     Raises PipelineError where the folder that `arguments` name holds another sweep.
     """
-    named = [a.partition("=")[2] for a in arguments if a.startswith("hydra.sweep.dir=")]
+    named = [o.value() for o in _parse(arguments) if o.get_key_element() == "hydra.sweep.dir"]
     if named:
-        folder = Path(named[-1]).resolve()
+        folder = Path(str(getattr(named[-1], "text", named[-1]))).resolve()  # quoted, or not
         if (folder / PARENT).exists() and files.read_json(folder / PARENT)["key"] != key:
             raise PipelineError(f"{folder} holds another sweep, or one of other settings or code; name another folder")
         return folder, arguments
     new = paths.HOME / "multirun" / f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{key}"
     folder = next(iter(sorted(new.parent.glob(f"*-{key}"))), new)
-    return folder, [*arguments, f"hydra.sweep.dir={folder}"]
+    quoted = str(folder).replace("'", r"\'")  # its name may hold what Hydra's grammar has a meaning for
+    return folder, [*arguments, f"hydra.sweep.dir='{quoted}'"]
 
 
 def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], key: str) -> None:
