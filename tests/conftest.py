@@ -1,14 +1,16 @@
 """Copies of the project, small enough to run all of it in a test."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,26 @@ class Project:
         """Return the names of all files but those of DVC and Python themselves."""
         found = (p.relative_to(self.folder).as_posix() for p in self.folder.rglob("*") if p.is_file())
         return {name for name in found if not name.startswith((".dvc/", ".git/")) and "__pycache__" not in name}
+
+
+@contextlib.contextmanager
+def tracking_server(folder: Path, port: int | None = None) -> Iterator[str]:
+    """Serve the MLflow store in `folder`, a new one or the one there is, and yield the address; at the end kill it.
+
+    What the server says stands in `folder`/server.txt.
+    """
+    port = port or free_port()
+    store = [f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "server")]
+    command = ["python", "-m", "mlflow", "server", "--backend-store-uri", *store, "--workers", "1", "--port", str(port)]
+    environment = Project(folder).environment({"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONUNBUFFERED": "1"})
+    with open(folder / "server.txt", "a") as said:  # a pipe that nobody reads would be full some time, and stop it
+        server = subprocess.Popen(command, env=environment, stdout=said, stderr=said, start_new_session=True)
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
 
 
 def shrunk(folder: Path) -> Project:

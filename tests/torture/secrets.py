@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -11,7 +9,7 @@ from pathlib import Path
 
 from pipeline.core.schema import EMOTIONS
 from pipeline.sources import faces
-from tests.conftest import Project, free_port, shrunk, wait_until_healthy, with_dvc
+from tests.conftest import Project, free_port, shrunk, tracking_server, with_dvc
 from tests.torture import planted
 from tests.torture.outcome import Outcome
 
@@ -37,9 +35,9 @@ def faults(folder: Path, short: bool) -> Iterator[Outcome]:
     secrets = {name: planted.new() for name in (*VARIABLES, *(f"a planted {name}" for name in ADDRESSES))}
     user, password, token, tracking = (secrets[f"a planted {name}"] for name in ADDRESSES)
     project = _project(folder / "project")
-    with _archive(folder, token) as archive, _tracking(folder) as server:
+    with _archive(folder, token) as archive, tracking_server(folder) as server:
         address = f"http://{user}:{password}@{archive}/served.zip?token={token}"
-        store = f"http://{user}:{tracking}@{server}"
+        store = server.replace("http://", f"http://{user}:{tracking}@")
         environment = {
             **{variable: secrets[name] for name, variable in VARIABLES.items()},
             "MLFLOW_TRACKING_USERNAME": "somebody",
@@ -130,20 +128,3 @@ def _archive(folder: Path, token: str) -> Iterator[str]:
         threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         yield f"127.0.0.1:{http.server_port}"
         http.shutdown()
-
-
-@contextlib.contextmanager
-def _tracking(folder: Path) -> Iterator[str]:
-    """Serve a store of MLflow's, which asks nobody for a password; yield host and port."""
-    port = free_port()
-    store = [f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "artifacts")]
-    command = ["python", "-m", "mlflow", "server", "--backend-store-uri", *store, "--workers", "1", "--port", str(port)]
-    environment = {**Project(folder).environment(), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with open(folder / "server.txt", "w") as log:
-        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        wait_until_healthy(f"http://127.0.0.1:{port}", server)
-        yield f"127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait()

@@ -4,19 +4,15 @@ Whatever it does, the training ends within half a minute of an undisturbed one, 
 back, completes its record: one run, every epoch of every metric once.
 """
 
-import contextlib
 import http.client
-import os
 import shutil
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.conftest import Project, free_port, shrunk, wait_until_healthy
+from tests.conftest import Project, shrunk, tracking_server
 from tests.torture.outcome import Outcome
 
 EPOCHS = 4
@@ -34,8 +30,8 @@ WAYS = {
 
 def faults(folder: Path, short: bool) -> Iterator[Outcome]:
     """Train with each way to fail: from the start, from the first epoch on, and from the first to the second."""
-    with _server(folder) as (port, experiments):
-        proxy = _Proxy(port)
+    with tracking_server(folder) as address:
+        proxy = _Proxy(address.removeprefix("http://"))
         project = _project(folder / "project", proxy.address)
         undisturbed = _train(project, proxy, "start", None)
         ways = dict(list(WAYS.items())[1:2]) if short else WAYS
@@ -44,7 +40,7 @@ def faults(folder: Path, short: bool) -> Iterator[Outcome]:
                 experiment = f"{mode} {when}"
                 project.edit("conf/tracking/server.yaml", "^experiment: .*", f"experiment: {experiment}")
                 kind = {"start": f"server {way}, at the start"}.get(when, f"server {way}, in the middle")
-                yield Outcome(kind, _lost(project, proxy, mode, when, undisturbed) or experiments(experiment))
+                yield Outcome(kind, _lost(project, proxy, mode, when, undisturbed) or _wrong(address, experiment))
         proxy.shutdown()
 
 
@@ -85,46 +81,22 @@ def _project(folder: Path, address: str) -> Project:
     return project
 
 
-@contextlib.contextmanager
-def _server(folder: Path) -> Iterator[tuple[int, object]]:
-    """Yield the port of an MLflow server, and the function that says what is wrong with an experiment's one run."""
+def _wrong(address: str, experiment: str) -> str | None:
+    """Return what is wrong with the one run of the server's `experiment`."""
     from mlflow import MlflowClient
 
     from pipeline.tracking.tracker import EPOCH_METRICS
 
-    port = free_port()
-    store = [
-        "--backend-store-uri",
-        f"sqlite:///{folder / 'server.db'}",
-        "--artifacts-destination",
-        str(folder / "files"),
-    ]
-    command = ["env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false", "python", "-m", "mlflow", "server", *store]
-    server = subprocess.Popen(
-        [*command, "--workers", "1", "--port", str(port)],
-        env=Project(folder).environment(),
-        stdout=subprocess.DEVNULL,  # a pipe that nobody reads would be full after some requests, and stop it
-        start_new_session=True,
-    )
-    try:
-        wait_until_healthy(f"http://127.0.0.1:{port}", server)
-        client = MlflowClient(f"http://127.0.0.1:{port}")
-
-        def wrong(name: str) -> str | None:
-            runs = client.search_runs([client.get_experiment_by_name(name).experiment_id])
-            if [run.info.status for run in runs] != ["FINISHED"]:
-                return f"runs are {[run.info.status for run in runs]}"
-            run_id = runs[0].info.run_id
-            for key in EPOCH_METRICS:
-                if (steps := [m.step for m in client.get_metric_history(run_id, key)]) != [*range(1, EPOCHS + 1)]:
-                    return f"{key} has the epochs {steps}"
-            files = {file.path for file in client.list_artifacts(run_id)}
-            return None if {"model.h5", "history.csv", "run.json"} <= files else f"the run's files are {files}"
-
-        yield port, wrong
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
+    client = MlflowClient(address)
+    runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    if [run.info.status for run in runs] != ["FINISHED"]:
+        return f"runs are {[run.info.status for run in runs]}"
+    run_id = runs[0].info.run_id
+    for key in EPOCH_METRICS:
+        if (steps := [m.step for m in client.get_metric_history(run_id, key)]) != [*range(1, EPOCHS + 1)]:
+            return f"{key} has the epochs {steps}"
+    files = {file.path for file in client.list_artifacts(run_id)}
+    return None if {"model.h5", "history.csv", "run.json"} <= files else f"the run's files are {files}"
 
 
 class _Proxy(ThreadingHTTPServer):
@@ -132,9 +104,9 @@ class _Proxy(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int):
+    def __init__(self, server: str):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.port, self.mode = port, None
+        self.behind, self.mode = server, None
         self.address = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -169,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         if mode in ("500", "429"):
             self._send(int(mode), {"Retry-After": HOURS}, b"{}")
             return
-        onward = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
+        onward = http.client.HTTPConnection(self.server.behind, timeout=60)
         onward.request(self.command, self.path, body, dict(self.headers))
         answer = onward.getresponse()
         headers = {name: value for name, value in answer.getheaders() if name.lower() not in _FRAMING}
