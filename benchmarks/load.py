@@ -1,11 +1,8 @@
 """Load on the store of runs: sixteen jobs that write at a time, and ten thousand runs beside a few."""
 
 import json
-import os
 import re
-import signal
 import sqlite3
-import subprocess
 import sys
 import time
 import urllib.request
@@ -17,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks import copies
 from tests.conftest import Project, free_port, wait_until_healthy
+from tests.processes import running
 from tests.store import Store
 
 JOBS, EPOCHS = 16, 3
@@ -121,14 +119,10 @@ def _served(project: Project) -> Iterator[str]:
     """Serve the project's runs as `make ui` does; yield the address."""
     port = free_port()
     command = [sys.executable, "-m", "pipeline.ui", "--port", str(port)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    server = subprocess.Popen(command, cwd=project.folder, env=project.environment(), **quiet)
-    try:
+    place = {"cwd": project.folder, "env": project.environment()}
+    with running(project.path("ui.txt"), *command, **place) as server:
         wait_until_healthy(f"http://127.0.0.1:{port}", server)
         yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait()
 
 
 def _list(address: str) -> float:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import running
+
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("conf", "pipeline", "params.yaml", "dvc.yaml", ".dvcignore", ".gitignore")
 
@@ -100,14 +102,9 @@ def tracking_server(folder: Path, port: int | None = None) -> Iterator[str]:
     store = [f"sqlite:///{folder / 'server.db'}", "--artifacts-destination", str(folder / "server")]
     command = ["python", "-m", "mlflow", "server", "--backend-store-uri", *store, "--workers", "1", "--port", str(port)]
     environment = Project(folder).environment({"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONUNBUFFERED": "1"})
-    with open(folder / "server.txt", "a") as said:  # a pipe that nobody reads would be full some time, and stop it
-        server = subprocess.Popen(command, env=environment, stdout=said, stderr=said, start_new_session=True)
-    try:
+    with running(folder / "server.txt", *command, stop=signal.SIGKILL, env=environment) as server:
         wait_until_healthy(f"http://127.0.0.1:{port}", server)
         yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
 
 
 def shrunk(folder: Path) -> Project:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tests.cluster import nodes, services
 from tests.cluster.checks import Seen, check, refuses_strangers
-from tests.cluster.processes import scratch
 from tests.conftest import Project, shrunk
+from tests.processes import scratch
 
 JOBS = 8
 EPOCHS = 12

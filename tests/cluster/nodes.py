@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from tests.cluster.processes import family, kill, password, private, running
 from tests.conftest import SECONDS, free_port
+from tests.processes import family, kill, password, private, running
 
 MEMORY = 80 * 2**20
 """Bytes of a node's object store; results of jobs are small."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster.processes import password, private, running
 from tests.conftest import SECONDS, free_port, wait_until_healthy
+from tests.processes import password, private, running
 
 PROGRAMS = Path("/usr/lib/postgresql")
 """Where Debian keeps PostgreSQL's programs, in a folder for each version."""
