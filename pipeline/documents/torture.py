@@ -1,9 +1,7 @@
 """The faults that were made on purpose, and what was lost by them."""
 
-import itertools
-
 from pipeline.core import files, paths
-from pipeline.sweeps.ranking import aligned
+from pipeline.documents.recipes import markdown
 
 TITLES = {
     "crash": "processes killed",
@@ -18,17 +16,23 @@ COUNTS = ("injected", "survived", "lost")
 
 
 def table() -> str:
-    """Return results/torture.json as Markdown, a line for each kind of fault; nothing where it is not there."""
+    """Return results/torture.json as Markdown, a line for each part with its kinds of faults.
+
+    Nothing where it is not there.
+    """
     if not paths.TORTURE.exists():
         return ""
     result = files.read_json(paths.TORTURE)
-    faults = result["faults"]
-    rows = [["", "fault", *COUNTS]]
-    rows += [[TITLES[f["part"]], f["fault"], *(str(f[key]) for key in COUNTS)] for f in faults]
-    for above, row in reversed(list(itertools.pairwise(rows))):
-        row[0] = "" if row[0] == above[0] else row[0]
-    total = [f"{sum(f[key] for f in faults):,}" for key in COUNTS]
-    rows.append(["all", "", *total])
+    rows = [["", "faults, and how many of each", *COUNTS]]
+    for part, title in TITLES.items():
+        faults = [fault for fault in result["faults"] if fault["part"] == part]
+        kinds = "; ".join(f"{fault['fault']} ({fault['injected']})" for fault in faults)
+        rows.append([title, kinds, *_counts(faults)])
+    rows.append(["all", "", *_counts(result["faults"])])
     hardware = result["hardware"]
     where = f"{hardware['cores']} cores of {hardware['processor']}"
-    return f"{aligned(rows)}\n\nIn {result['minutes']:.0f} minutes on {where}, by `{result['command']}`.\n"
+    return f"{markdown(rows)}\n\nIn {result['minutes']:.0f} minutes on {where}, by `{result['command']}`.\n"
+
+
+def _counts(faults: list[dict]) -> list[str]:
+    return [f"{sum(fault[key] for fault in faults):,}" for key in COUNTS]
