@@ -42,7 +42,7 @@ def _preprocess(data: Data, out: paths.Outputs) -> None:
     source = _archive_in(paths.raw(data.name))
     total = sum(map(sum, data.counts.values()))
     with progress("decode", total, "images") as advance:
-        folder = write(_counted(archive.read(source), advance), data, paths.arrays(data.name))
+        folder = write(_counted(archive.read(source, images=total), advance), data, paths.arrays(data.name))
     found = audit.audit(folder)
     files.write_json(out.audit, found)
     counts = {emotion: {split: found["images"][split][emotion] for split in SPLITS} for emotion in EMOTIONS}

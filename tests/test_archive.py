@@ -290,6 +290,23 @@ def test_a_large_index_of_a_zip_is_refused_unread(tmp_path, monkeypatch):
     list(archive.read(path))
     monkeypatch.setattr(containers, "MAX_INDEX", 500)
     refuse(path, "has an index of 5", "accepted: at most 500")
+    list(archive.read(path, images=4 * archive.FER2013))
+
+
+def test_an_archive_of_more_images_than_fer2013_may_hold_more(tmp_path, monkeypatch):
+    rows = table([row()] * 20)
+    (tmp_path / "tar").write_bytes(tar_gz(("fer2013.csv", rows)))
+    paths = {
+        write_zip(tmp_path / "images", images()): len(NAMES),
+        write_zip(tmp_path / "zip", {"fer2013.csv": rows}, deflate=True): 20,
+        file(tmp_path, rows): 20,
+        tmp_path / "tar": 20,
+    }
+    monkeypatch.setattr(containers, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(containers, "MAX_TABLE", 100_000)
+    for path, faces in paths.items():
+        refuse(path)
+        assert len(list(archive.read(path, images=2 * archive.FER2013))) == faces
 
 
 def test_many_extras_in_a_tar_are_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Reads, checks and writes archives of FER-2013."""
 
 import gzip
+import math
 import os
 import stat
 import struct
@@ -24,15 +25,20 @@ _DAMAGE = (
 )
 
 
-def read(path: Path, label: str | None = None) -> Iterator[Face]:
+FER2013 = 35_887
+"""Images in FER-2013."""
+
+
+def read(path: Path, label: str | None = None, images: int = FER2013) -> Iterator[Face]:
     """Yield the faces of the archive `path`, one at a time.
 
     A zip of images gives them sorted by split (train, val, test) and number, fer2013.csv in the order of its
     rows. Raises PipelineError, which calls the archive `label` (its path where that is None), on anything
-    that is damaged, hostile or not FER-2013; every image and table is read to its end and its checksum.
+    that is damaged, hostile or not FER-2013; every image and table is read to its end and its checksum. How much an
+    archive may hold goes by the number of `images` that are expected.
     """
     try:
-        yield from _READERS[suffix(path)](path)
+        yield from _READERS[suffix(path)](path, max(1, math.ceil(images / FER2013)))
     except PipelineError as error:
         raise PipelineError(f"{label or path}: {error}") from error
     except _DAMAGE as error:
@@ -63,8 +69,9 @@ def verify(path: Path, counts: dict[str, list[int]], label: str) -> None:
     Raises PipelineError, which calls the archive `label`, where it cannot be read or holds other images.
     """
     found: Counter[tuple[str, str]] = Counter()
-    with progress(f"checking {label}", sum(map(sum, counts.values())), "images") as advance:
-        for face in read(path, label):
+    images = sum(map(sum, counts.values()))
+    with progress(f"checking {label}", images, "images") as advance:
+        for face in read(path, label, images):
             found[face.emotion, face.split] += 1
             advance(1)
     expected = {(e, s): n for e in EMOTIONS for s, n in zip(SPLITS, counts.get(e, (0, 0, 0)), strict=True)}

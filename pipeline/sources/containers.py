@@ -1,4 +1,7 @@
-"""The files that hold FER-2013 (zip, tar.gz, CSV), read without trust and without extraction to disk."""
+"""The files that hold FER-2013 (zip, tar.gz, CSV), read without trust and without extraction to disk.
+
+What they may hold at most is meant for FER-2013's number of images; with `times` as many, for so many times that.
+"""
 
 import gzip
 import io
@@ -28,16 +31,16 @@ _FOLDERS = re.compile(r"(?:([^/]+)/)??((?:train|test)/.+)", re.DOTALL)
 _EXTRA = re.compile(r"(?:.*/)?(?:\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|README[^/]*)|__MACOSX/.*")
 
 
-def read_csv(path: Path) -> Iterator[Face]:
+def read_csv(path: Path, times: int) -> Iterator[Face]:
     """Yield the faces of a plain fer2013.csv."""
     with path.open("rb") as file:
-        yield from parse_table(_Bounded(file, MAX_TABLE).buffered())
+        yield from parse_table(_Bounded(file, times * MAX_TABLE).buffered())
 
 
-def read_zip(path: Path) -> Iterator[Face]:
+def read_zip(path: Path, times: int) -> Iterator[Face]:
     """Yield the faces of a zip: of its images below train/ and test/, or else of its fer2013.csv."""
-    with _Indexed(path) as file, zipfile.ZipFile(file) as archive:
-        members = _members(archive)
+    with _Indexed(path, times * MAX_INDEX) as file, zipfile.ZipFile(file) as archive:
+        members = _members(archive, times * MAX_MEMBERS)
         images = [(match, m) for name, m in members.items() if (match := _FOLDERS.fullmatch(name))]
         if images:
             yield from _read_images(archive, images)
@@ -46,10 +49,10 @@ def read_zip(path: Path) -> Iterator[Face]:
         if len(tables) != 1:
             raise PipelineError(f"holds no image in train/ or test/, and {len(tables)} {TABLE}; {ACCEPTED}")
         with archive.open(tables[0]) as table:
-            yield from parse_table(_Bounded(table, MAX_TABLE).buffered())
+            yield from parse_table(_Bounded(table, times * MAX_TABLE).buffered())
 
 
-def read_tar(path: Path) -> Iterator[Face]:
+def read_tar(path: Path, times: int) -> Iterator[Face]:
     """Yield the faces of the one fer2013.csv in a tar.gz."""
     names: set[str] = set()
     tables = 0
@@ -59,7 +62,7 @@ def read_tar(path: Path) -> Iterator[Face]:
             for member in archive:
                 if member.name == "." and member.isdir():
                     continue
-                _check(_safe(member.name.removeprefix("./")), names)
+                _check(_safe(member.name.removeprefix("./")), names, MAX_MEMBERS)
                 if member.issparse() or member.type not in (
                     tarfile.REGTYPE,
                     tarfile.AREGTYPE,
@@ -70,7 +73,7 @@ def read_tar(path: Path) -> Iterator[Face]:
                     tables += 1
                     if tables > 1:
                         break
-                    stream.left = MAX_TABLE
+                    stream.left = times * MAX_TABLE
                     yield from parse_table(io.BufferedReader(archive.extractfile(member)))
                     stream.left = MAX_EXTRA
         while stream.read(MAX_IMAGE):  # as far as the checksum at the end
@@ -91,22 +94,22 @@ def _safe(name: str) -> str:
     return name
 
 
-def _check(name: str, names: set[str]) -> None:
-    """Add the member `name` to the `names` seen before."""
+def _check(name: str, names: set[str], most: int) -> None:
+    """Add the member `name` to the `names` seen before, of which there may be `most`."""
     if name in names:
         raise PipelineError(f"holds {name!r} twice; accepted: every member once")
-    if len(names) >= MAX_MEMBERS:
-        raise PipelineError(f"holds more than {MAX_MEMBERS:,} members, the most that is accepted")
+    if len(names) >= most:
+        raise PipelineError(f"holds more than {most:,} members, the most that is accepted")
     names.add(name)
 
 
-def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+def _members(archive: zipfile.ZipFile, most: int) -> dict[str, zipfile.ZipInfo]:
     """Return the files of a zip by name, without harmless extras; refuses what only an attack needs."""
     members: dict[str, zipfile.ZipInfo] = {}
     names: set[str] = set()
     for member in archive.infolist():
         name = _safe(member.orig_filename)
-        _check(name, names)
+        _check(name, names, most)
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise PipelineError(f"{name!r} is a link or a device; accepted: plain files")
         if member.flag_bits & 0x1:
@@ -141,11 +144,15 @@ def _read_images(archive: zipfile.ZipFile, images: list[tuple[re.Match, zipfile.
 
 
 class _Indexed(io.FileIO):
-    """Reads a zip: zipfile asks for the whole index at once, whatever its size."""
+    """Reads a zip whose index has `most` bytes at most: zipfile asks for all of it at once, whatever its size."""
+
+    def __init__(self, path: Path, most: int):
+        super().__init__(path)
+        self.most = most
 
     def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > MAX_INDEX:
-            raise PipelineError(f"has an index of {size:,} bytes; accepted: at most {MAX_INDEX:,}")
+        if size is not None and size > self.most:
+            raise PipelineError(f"has an index of {size:,} bytes; accepted: at most {self.most:,}")
         return super().read(size)
 
 

@@ -12,7 +12,7 @@ from pipeline.core.progress import progress
 if TYPE_CHECKING:
     import requests
 
-MAX_BYTES = 2 * 10**9
+MAX_BYTES = 4 * 10**9
 ATTEMPTS = 4
 SECONDS_BETWEEN_ATTEMPTS = 1
 """Before the second attempt; doubled before each later one."""
