@@ -58,6 +58,10 @@ def test_params_yaml_comes_with_the_recipe_of_the_notebook(config):
         ("+optimizer.momentum=0.5", "unknown key 'optimizer.momentum'", "name, learning_rate, beta_1, beta_2"),
         ("+choices.modle=linear", "unknown key 'choices.modle'", "model"),
         ("+x=1", "unknown key 'x'", "data, augment, model"),
+        ("x=1", "unknown key 'x'", "data, augment, model"),
+        ("train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, label_smoothing, keep"),
+        ("model.fliters=3", "unknown key 'model.fliters'", "name, filters, dense, dropout"),
+        ("choices.modle=linear", "unknown key 'choices.modle'", "model"),
         ("~data.kaggle", "kaggle", "owner/name/versions/1"),
     ],
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import hydra
 import yaml
+from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
@@ -23,6 +24,11 @@ def compose(overrides: list[str]) -> tuple[Config, dict[str, str]]:
         prepare()
         with hydra.initialize_config_dir(str(paths.CONF), version_base="1.3"):
             composed = hydra.compose("config", overrides, return_hydra_config=True)
+    except ConfigCompositionException as error:
+        added = [f"+{o}" if f"Could not override '{o.partition('=')[0]}'" in str(error) else o for o in overrides]
+        if added == overrides:
+            raise
+        return compose(added)  # Hydra says how to add the key, and not which ones there are: `check` does
     except (ValueError, AttributeError, RecursionError) as error:  # PyYAML's and Hydra's, on files that make no sense
         raise PipelineError(f"params.yaml or conf/ cannot be read: {error}".splitlines()[0]) from error
     choices = chosen(composed.hydra)

@@ -43,7 +43,7 @@ def load(folder: Path, split: str, classes: list[str]) -> Split:
         pixels = np.load(folder / f"{split}.npy", mmap_mode="r")
         labels = np.load(folder / f"{split}_labels.npy")
     except (OSError, ValueError) as error:
-        raise PipelineError(f"{folder} holds no readable arrays: {error}; `dvc repro preprocess` makes them") from error
+        raise PipelineError(f"{folder} holds no readable arrays: {error}; {_ways(folder)}") from error
     place = np.full(len(EMOTIONS), -1)
     place[[EMOTIONS.index(c) for c in classes]] = np.arange(len(classes))
     chosen = place[labels]
@@ -103,10 +103,16 @@ def _described(folder: Path) -> dict[str, Any]:
     try:
         described = files.read_json(folder / "data.json")
     except (OSError, PipelineError) as error:
-        raise PipelineError(f"{folder} holds no data set: {error}; `dvc repro preprocess` makes it") from error
+        raise PipelineError(f"{folder} holds no data set: {error}; {_ways(folder)}") from error
     if missing := {"name", "digest", "clean", "settings"} - set(described):
-        raise PipelineError(f"{folder}/data.json lacks {min(missing)}; `dvc repro preprocess` makes it anew")
+        raise PipelineError(f"{folder}/data.json lacks {min(missing)}; {_ways(folder)}")
     return described
+
+
+def _ways(folder: Path) -> str:
+    """Return how to make the data set in `folder`, whose name is that of the data set."""
+    commands = " and ".join(f"`python -m pipeline.{stage} data={folder.name}`" for stage in ("download", "preprocess"))
+    return f"`dvc repro preprocess` makes it where params.yaml chooses it, {commands} wherever"
 
 
 def digest(folder: Path) -> str:
