@@ -28,10 +28,20 @@ files.write_json(paths.recipe("demo"), result)
 """Makes the finished run what the recipe demo gave with one seed."""
 
 
+TRAINED = """
+from pipeline.training import runtime
+runtime.configure()
+from pipeline.verification import retrained
+check = retrained.quickest()
+print(check.line(), check.wrong, sep="\\n")
+"""
+
+
 @pytest.fixture(scope="module")
 def whole(finished, tmp_path_factory) -> Project:
     """Return a copy of the finished project that has a recipe too, and pages with its numbers."""
     copy = Project(shutil.copytree(finished.folder, tmp_path_factory.mktemp("whole") / "copy"))
+    copy.edit("conf/experiment/demo.yaml", "epochs: 6", "epochs: 1")
     copy.run(sys.executable, "-c", RECIPE)
     for page in PAGES:
         copy.path(page).parent.mkdir(exist_ok=True)
@@ -110,6 +120,45 @@ def test_changed_predictions_and_a_time_that_is_not_the_epochs_are_named(recorde
         "MLflow, files of the run: run.json is as in the workspace, found another file",
         "results/recipes/demo.json, weights/demo.h5 scored anew: weights.bytes is 1",
     )
+
+
+@pytest.mark.slow
+def test_a_recipe_is_trained_anew_to_the_same_bits_or_the_same_accuracy_and_not_with_other_settings(recorded):
+    def trained(**environment: str) -> str:
+        return recorded.run(sys.executable, "-c", TRAINED, **environment).stdout
+
+    assert "demo.h5, trained anew: 11,873 values, bit for bit, largest difference 0\n[]" in trained()
+    rounded = trained(TF_ENABLE_ONEDNN_OPTS="0")  # as another machine would
+    assert "other weights, val accuracy " in rounded
+    assert rounded.endswith("[]\n")
+    recorded.edit("conf/experiment/demo.yaml", "epochs: 1", "epochs: 2")
+    verify(recorded, "weights/demo.h5, trained anew: config.train.epochs is 1, found 2")
+
+
+@pytest.mark.slow
+def test_a_run_that_was_made_again_is_held_against_the_committed_one(recorded):
+    """The commit has the run of another machine: its id, and an accuracy that is a little or far from the one here."""
+    metrics = recorded.path("results/metrics.json")
+    kept = {path: path.read_text() for path in (metrics, recorded.path("results/run.json"))}
+    test = json.loads(kept[metrics])["test"]["accuracy"]
+
+    def commit(accuracy: float) -> None:
+        recorded.edit("results/run.json", r'"mlflow_run_id": "\w+"', '"mlflow_run_id": "elsewhere"')
+        scores = json.loads(kept[metrics])
+        scores["test"]["accuracy"] = accuracy
+        metrics.write_text(json.dumps(scores))
+        recorded.stage("readme")
+        for command in (["init", "-q"], ["add", "results", "README.md"], ["commit", "-qm", "elsewhere"]):
+            recorded.run("git", "-c", "user.name=test", "-c", "user.email=test@example.invalid", *command)
+        for path, text in kept.items():
+            path.write_text(text)
+
+    commit(test - 0.02)
+    printed = verify(recorded)
+    assert "beside the committed run's: 4 values, within 2.5 points, largest difference 0.02" in printed
+    assert "README.md, not verified: it shows the committed run" in printed
+    commit(test - 0.03)
+    verify(recorded, f"results/metrics.json, beside the committed run's: test, accuracy is {test - 0.03}, found {test}")
 
 
 def test_what_is_missing_is_said_with_what_makes_it(project):

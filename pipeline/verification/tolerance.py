@@ -1,5 +1,7 @@
 """How far scores may differ: not at all where this machine rounds as theirs did, a little elsewhere.
 
+And how far those of a network may that was trained anew, where rounding made it another one.
+
 Whether it does, versions and the processor's name do not tell for certain: processors of one name have different
 instructions. What is computed first, probabilities or losses, shows it: equal to the last bit or not.
 """
@@ -13,6 +15,14 @@ PROBABILITY = 1e-4
 """What rounding makes of a probability, and of the numbers that are means of their logarithms, on other hardware."""
 IMAGES = 2
 """How many images, of those that a share is of, may be on its other side for that."""
+TRAINED = 0.025
+"""How far the accuracy of a network trained anew may be from that recorded, where a single weight is another one.
+
+Rounding grows over the steps until the network is as another seed's: docs/recipes.md has the spread of those, a
+standard deviation of 0.6 points on test over the eleven networks of three recipes. This is three times that of a
+difference between two.
+"""
+STATED_TRAINED = f"within {100 * TRAINED} points"
 VERSIONS = ("python", "tensorflow", "keras", "numpy")
 HARDWARE = ("processor", "cores", "platform")
 STATED = f"within {PROBABILITY} of a probability, loss or temperature, and {IMAGES} images of a share"
