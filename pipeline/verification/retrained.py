@@ -23,6 +23,8 @@ def quickest() -> Check | None:
     Compares the weights with those in weights/, and the accuracy on val with that in results/recipes/. Where a single
     weight is another one, this machine rounds otherwise: then the accuracy alone is held to `tolerance.TRAINED`.
     """
+    import numpy as np
+
     from pipeline.documents import recipes
     from pipeline.training import saved
 
@@ -35,7 +37,7 @@ def quickest() -> Check | None:
     weights, accuracy = _train(cfg)
     check = Check(f"weights/{name}.h5, trained anew")
     kept = saved.load(paths.weights(name)).get_weights()
-    exact = [w.shape for w in kept] == [w.shape for w in weights] and all(map(_equal, kept, weights))
+    exact = len(kept) == len(weights) and all(map(np.array_equal, kept, weights))
     check.values += sum(w.size for w in kept)
     check.compare({"config": config}, {"config": _like(config, cfg.model_dump())})
     before, slack = recorded["weights"]["scores"]["val"]["accuracy"], 0.0 if exact else tolerance.TRAINED
@@ -88,10 +90,6 @@ def _like(recorded: Any, composed: Any) -> Any:
     if not isinstance(recorded, dict) or not isinstance(composed, dict):
         return composed
     return {key: _like(recorded[key], value) for key, value in composed.items() if key in recorded}
-
-
-def _equal(one: "np.ndarray", other: "np.ndarray") -> bool:
-    return bool((one == other).all())
 
 
 def _committed(path: Path) -> dict[str, Any] | None:

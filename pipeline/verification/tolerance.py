@@ -19,8 +19,8 @@ TRAINED = 0.025
 """How far the accuracy of a network trained anew may be from that recorded, where a single weight is another one.
 
 Rounding grows over the steps until the network is as another seed's: docs/recipes.md has the spread of those, a
-standard deviation of 0.6 points on test over the eleven networks of three recipes. This is three times that of a
-difference between two.
+standard deviation of 0.6 points on test over the eleven networks of three recipes. This is about three times
+that of a difference between two.
 """
 STATED_TRAINED = f"within {100 * TRAINED} points"
 VERSIONS = ("python", "tensorflow", "keras", "numpy")
