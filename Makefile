@@ -5,7 +5,7 @@ VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-header --no-annotate --upgrade
 .DEFAULT_GOAL := help
-.PHONY: help demo run verify ui show plots test torture readme bench audit lock newest cluster cluster-test
+.PHONY: help demo run verify ui show experiments plots test torture readme bench audit lock newest cluster cluster-test
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,12 @@ ui: $(VENV)/ready  ## the MLflow UI on this project's runs, on this machine alon
 
 show: $(VENV)/ready  ## a page that shows networks at work on pictures and the camera, on this machine alone
 	@python -m pipeline.show
+
+# dvc exp show has a column for each of some 500 numbers.
+COLUMNS_SHOWN := Experiment|State|val\.(accuracy|macro_f1)|training_minutes|choices\.\w+|train\.\w+|optimizer\.\w+|seed
+experiments: $(VENV)/ready  ## DVC's experiments, best on val first, with what they differ in; ARGS=--md for a page
+	@dvc exp show --only-changed --sort-by results/metrics.json:val.accuracy --sort-order desc \
+		--drop '^(?!($(COLUMNS_SHOWN))$$)' $(ARGS)
 
 plots: $(VENV)/ready  ## DVC's plots as a page that needs no network: outputs/plots/index.html
 	@python -m pipeline.plots_page

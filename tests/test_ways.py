@@ -1,11 +1,13 @@
 """dvc repro, dvc exp run, the DVC queue and Hydra multirun: the same choices give the same configuration."""
 
+import csv
+import io
 import json
 import time
 
 import pytest
 
-from tests.conftest import Project, shrunk, with_dvc
+from tests.conftest import ROOT, Project, shrunk, with_dvc
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +82,13 @@ def dvc_shows_the_numbers_that_mlflow_has(project: Project) -> None:
     changes = json.loads(project.run("dvc", "metrics", "diff", "direct", "queued", "--json").stdout)
     change = changes["results/metrics.json"]["test.loss"]
     assert (change["old"], change["new"]) == (logged["42"], logged["43"])
+    listed = project.run("make", "-f", str(ROOT / "Makefile"), "-o", ".venv/ready", "experiments", "ARGS=--csv").stdout
+    table = [row for row in csv.DictReader(io.StringIO(listed)) if row["Experiment"] in by_name]
+    accuracy = {name: e["metrics"]["results/metrics.json"]["data"]["val"]["accuracy"] for name, e in by_name.items()}
+    assert {row["Experiment"]: float(row["val.accuracy"]) for row in table} == accuracy
+    assert sorted(accuracy.values(), reverse=True) == [float(row["val.accuracy"]) for row in table]
+    assert {row["Experiment"]: row["seed"] for row in table} == {"direct": "42", "queued": "43"}
+    assert len(table[0]) < 12
     (plot,) = json.loads(project.run("dvc", "plots", "diff", "direct", "queued", "--json").stdout)["data"]["accuracy"]
     assert set(plot["revisions"]) == {"direct", "queued"}
 
