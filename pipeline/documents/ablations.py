@@ -28,7 +28,8 @@ def table(result: dict[str, Any]) -> str:
     parts = []
     for kept, title in ((True, "lever of the recipe"), (False, "lever that it does without")):
         levers = sorted((r for r in result["levers"] if r["kept"] == kept), key=lambda r: -r["gain"])
-        parts.append(aligned([[title, "without", "with", "difference"], *map(_row, levers)]))
+        if levers:
+            parts.append(aligned([[title, "without", "with", "difference"], *map(_row, levers)]))
     return "\n\n".join(parts)
 
 
