@@ -99,7 +99,7 @@ def _log(tracker: "Tracker", folder: Path, ids: list[str], rows: list[dict[str, 
     run_id = tracker.create(f"comparison of {len(rows)} configurations", {}, tags)
     with tracker.active(run_id):
         tracker.log_files(run_id, sorted(folder.iterdir()))
-        tracker.describe(run_id, ranking.aligned(_table(rows)), "curves.png")
+        tracker.describe(run_id, ranking.shortened(ranking.aligned(_table(rows))), "curves.png")
 
 
 if __name__ == "__main__":

@@ -134,15 +134,15 @@ def _conclude(study: Study, settings: space.Search, folder: Path, tracker: Track
         print(f"\n{text}")
         return
     table = ranking.ranked(list(results.values()))
-    text = f"{ranking.markdown(table)}\n\n{text}"
-    files.replace(folder / "search.md", f"{text}\n".encode())
+    listed = ranking.markdown(table)
+    files.replace(folder / "search.md", f"{listed}\n\n{text}\n".encode())
     files.write_csv(folder / "trials.csv", rows)
     best = table[0]["best"]
     plots.search(folder / "search.png", rows, best["data"]["name"])
     tracker.log_metrics(parent, {"best_val_accuracy": best["val"]["accuracy"], "trials": len(rows)}, step=0)
     tracker.log_files(parent, [folder / name for name in ("search.md", "trials.csv", "search.png")])
-    tracker.describe(parent, text)
-    print(f"\n{text}\n{record.advice([*settings.overrides, *best['swept']])}")
+    tracker.describe(parent, f"{ranking.shortened(listed)}\n\n{text}")
+    print(f"\n{listed}\n\n{text}\n{record.advice([*settings.overrides, *best['swept']])}")
     registry.offer_result(tracker, best)
 
 

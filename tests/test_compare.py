@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline import compare
-from pipeline.comparison import runs
+from pipeline.comparison import plots, runs
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from tests.conftest import shrunk
@@ -60,14 +61,22 @@ def test_an_option_stands_for_the_parameters_that_it_decides():
     assert runs.labels(edited) == ["augment.mirror=True", "augment.mirror=False"]
 
 
+def test_long_names_below_the_curves_are_whole(tmp_path):
+    rows = [{"val_accuracy": 0.5, "val_loss": 1.0}] * 2
+    names = [", ".join(f"optimizer.setting_{n}=0.0{n}{i}" for n in range(9)) for i in range(8)]
+    plots.curves(tmp_path / "curves.png", {name: [rows] for name in names}, "fer2013")
+    edge = np.asarray(Image.open(tmp_path / "curves.png").convert("L"))[:, -2:]
+    assert edge.min() == 255
+
+
 @pytest.mark.xdist_group("compare")
 class TestCompare:
     def test_a_clear_difference_is_told_from_chance(self, compared):
         printed, _ = compared("good", "alike", "poor")
         rows = [line.split("|")[2].strip() for line in printed.splitlines() if re.match(r"\| \d", line)]
         assert rows == ["model.name=good", "model.name=alike", "model.name=poor"]
-        assert re.search(r"=good and model.name=alike: no difference shown, .* McNemar p = ", printed)
-        assert re.search(r"=good is better than model.name=poor by 1[45]\.\d\d points .*McNemar p = \d", printed)
+        assert re.search(r"^1 and 2: no difference shown, .* McNemar p = ", printed, re.MULTILINE)
+        assert re.search(r"^1 is better than 3 by 1[45]\.\d\d points .*McNemar p = \d", printed, re.MULTILINE)
 
     def test_seeds_of_one_configuration_are_one_line(self, compared):
         _, page = compared("poor", "s-1")

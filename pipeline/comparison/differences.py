@@ -66,7 +66,10 @@ def rows(groups: "list[list[Run]]", labels: list[str], split: str) -> list[dict[
 
 
 def against_the_best(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return how the best row differs from each other one, in accuracy, and whether that is more than chance."""
+    """Return how the best row differs from each other one, in accuracy, and whether that is more than chance.
+
+    A verdict names both by their places in the table, from 1: the settings of a search fill a line each.
+    """
     best, others = table[0], table[1:]
     single = [len(best["runs"]) == len(row["runs"]) == 1 for row in others]
     p_values = [
@@ -74,19 +77,19 @@ def against_the_best(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
     corrected = iter(significance.holm(p_values))
     differences = []
-    for row, alone in zip(others, single, strict=True):
+    for place, (row, alone) in enumerate(zip(others, single, strict=True), 2):
         low, high = significance.difference(best["right"], row["right"], len(others))
         p = next(corrected) if alone else None
         real = low > 0 and (p is None or p < 0.05)
         difference = {"better": best["label"], "worse": row["label"], "points": best["accuracy"] - row["accuracy"]}
         differences.append({**difference, "low": low, "high": high, "p": p, "real": real})
-        differences[-1]["verdict"] = _verdict(differences[-1])
+        differences[-1]["verdict"] = _verdict(place, differences[-1])
     return differences
 
 
-def _verdict(d: dict[str, Any]) -> str:
+def _verdict(place: int, d: dict[str, Any]) -> str:
     size = f"{100 * d['points']:.2f} points ({100 * d['low']:.2f} to {100 * d['high']:.2f}"
     size += ")" if d["p"] is None else f", McNemar p = {d['p']:.2g})"
     if d["real"]:
-        return f"{d['better']} is better than {d['worse']} by {size}"
-    return f"{d['better']} and {d['worse']}: no difference shown, {size}"
+        return f"1 is better than {place} by {size}"
+    return f"1 and {place}: no difference shown, {size}"

@@ -20,9 +20,10 @@ def curves(path: Path, histories: dict[str, list[list[dict[str, float]]]], data:
 
     Of more than MOST labels, the first ones are drawn.
     """
-    shown = dict(list(histories.items())[:MOST])
+    shown = {textwrap.fill(label, 110): runs for label, runs in list(histories.items())[:MOST]}
+    lines = sum(1 + label.count("\n") for label in shown)
     more = f", the first {MOST} of {len(histories)}" if len(histories) > MOST else ""
-    with canvas(path, 10, 4.4 + 0.22 * len(shown), f"Learning curves on val, {data}{more}") as drawn:
+    with canvas(path, 10, 4.4 + 0.22 * lines, f"Learning curves on val, {data}{more}") as drawn:
         axes = drawn.subplots(1, 2)
         for place, (label, runs) in enumerate(shown.items()):
             colour, line = COLOURS[place % len(COLOURS)], LINES[place % len(LINES)]

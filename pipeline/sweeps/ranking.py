@@ -3,6 +3,9 @@
 import statistics
 from typing import Any
 
+MOST = 7500
+"""Characters of a table in a run's description, of which MLflow keeps 8,000: the rest is for what stands beside it."""
+
 
 def ranked(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return one row for each configuration, best first by mean val accuracy: jobs that differ in the seed are one."""
@@ -47,3 +50,12 @@ def aligned(rows: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|", *lines[1:]])
+
+
+def shortened(table: str) -> str:
+    """Return the Markdown `table`, or as many of its rows as a run's description in MLflow has room for."""
+    if len(table) <= MOST:
+        return table
+    lines = table[: MOST + 1].splitlines()[:-1]  # the last one is cut, or the first too many
+    left_out = len(table.splitlines()) - len(lines)
+    return "\n".join([*lines, "", f"The {left_out} rows below these stand in the table among the artifacts."])

@@ -191,4 +191,4 @@ def _write(tracker: Any, run_id: str, folder: Path, results: list[dict[str, Any]
     best = table[0]["best"]["val"]["accuracy"]
     tracker.log_metrics(run_id, {"best_val_accuracy": best, "jobs": len(results)}, step=0)
     tracker.log_files(run_id, [folder / "sweep.csv", folder / "sweep.md"])
-    tracker.describe(run_id, ranking.markdown(table))
+    tracker.describe(run_id, ranking.shortened(ranking.markdown(table)))
