@@ -149,7 +149,7 @@ def test_a_killed_trial_goes_on_in_one_of_two_processes_that_share_the_rest(proj
     ("arguments", "said"),
     [
         ([], "pipeline.search NAME"),
-        (["nonsense"], "unknown search 'nonsense'; choose from faces, seed_cnn"),
+        (["nonsense"], "unknown search 'nonsense'; choose from best, faces, seed_cnn"),
         (["faces", "trials=0"], "trials is '0'; accepted: a whole number from 1 up"),
         (["faces", "model=linear", "augment=none"], "augment=none: conf/search/faces.yaml varies augment"),
         (["seed_cnn", "model=linear"], "unknown key 'model.dropout' in space; accepted: augment, "),

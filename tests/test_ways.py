@@ -82,7 +82,8 @@ def dvc_shows_the_numbers_that_mlflow_has(project: Project) -> None:
     changes = json.loads(project.run("dvc", "metrics", "diff", "direct", "queued", "--json").stdout)
     change = changes["results/metrics.json"]["test.loss"]
     assert (change["old"], change["new"]) == (logged["42"], logged["43"])
-    listed = project.run("make", "-f", str(ROOT / "Makefile"), "-o", ".venv/ready", "experiments", "ARGS=--csv").stdout
+    made = ("make", "--no-print-directory", "-f", str(ROOT / "Makefile"), "-o", ".venv/ready")
+    listed = project.run(*made, "experiments", "ARGS=--csv").stdout
     table = [row for row in csv.DictReader(io.StringIO(listed)) if row["Experiment"] in by_name]
     accuracy = {name: e["metrics"]["results/metrics.json"]["data"]["val"]["accuracy"] for name, e in by_name.items()}
     assert {row["Experiment"]: float(row["val.accuracy"]) for row in table} == accuracy
