@@ -29,7 +29,7 @@ show: $(VENV)/ready  ## a page that shows networks at work on pictures and the c
 COLUMNS_SHOWN := Experiment|State|val\.(accuracy|macro_f1)|training_minutes|choices\.\w+|train\.\w+|optimizer\.\w+|seed
 experiments: $(VENV)/ready  ## DVC's experiments, best on val first, with what they differ in; ARGS=--md for a page
 	@dvc exp show --only-changed --sort-by results/metrics.json:val.accuracy --sort-order desc \
-		--drop '^(?!($(COLUMNS_SHOWN))$$)' $(ARGS)
+		--drop '^(?!($(COLUMNS_SHOWN))$$)' --keep '^(val\.accuracy|training_minutes)$$' $(ARGS)
 
 plots: $(VENV)/ready  ## DVC's plots as a page that needs no network: outputs/plots/index.html
 	@python -m pipeline.plots_page
