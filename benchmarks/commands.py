@@ -112,7 +112,8 @@ def _epoch_seconds() -> float:
 
 def _log_epochs(n: int) -> list[float]:
     """Return the seconds that logging takes, for each of `n` epochs, on a fresh local store."""
-    from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
+    from pipeline.tracking.epochs import EPOCH_METRICS
+    from pipeline.tracking.tracker import Tracker
 
     kept = paths.MLRUNS
     paths.MLRUNS = Path(tempfile.mkdtemp())
@@ -123,7 +124,7 @@ def _log_epochs(n: int) -> list[float]:
         for epoch in range(1, n + 1):
             row = {**dict.fromkeys(EPOCH_METRICS, 0.5), "epoch": epoch, "time": time.time()}
             started = time.perf_counter()
-            tracker.log_epochs(run_id, [row])
+            tracker.epochs.log(run_id, [row])
             seconds.append(time.perf_counter() - started)
         return seconds
     finally:

@@ -12,7 +12,8 @@ from pathlib import Path
 from benchmarks import copies
 from pipeline.core import paths
 from pipeline.core.schema import Tracking
-from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
+from pipeline.tracking.epochs import EPOCH_METRICS
+from pipeline.tracking.tracker import Tracker
 
 JOBS, EPOCHS, WRITERS = 8, 2, 8
 LAUNCHERS = {
@@ -62,11 +63,11 @@ def _lost() -> list[float]:
     """Return for each of several processes that log 60 epochs at the same time how many values are missing after."""
     code = (
         "import sys, time; from pathlib import Path; from pipeline.core import paths;"
-        "from pipeline.tracking.tracker import EPOCH_METRICS, Tracker;"
+        "from pipeline.tracking.epochs import EPOCH_METRICS; from pipeline.tracking.tracker import Tracker;"
         "from pipeline.core.schema import Tracking;"
         "paths.MLRUNS = Path(sys.argv[1]); t = Tracker(Tracking(uri=None, experiment='benchmark'));"
         "r = t.create('benchmark', {}, {});"
-        "[t.log_epochs(r, [{**dict.fromkeys(EPOCH_METRICS, 0.5), 'epoch': e, 'time': time.time()}])"
+        "[t.epochs.log(r, [{**dict.fromkeys(EPOCH_METRICS, 0.5), 'epoch': e, 'time': time.time()}])"
         " for e in range(1, 61)]; print(r)"
     )
     kept = paths.MLRUNS

@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> None:
         config.compose([*settings.overrides, *changes])  # all of them before any work
     from pipeline.sweeps.jobs import read_result
     from pipeline.sweeps.sweep import sweep
-    from pipeline.tracking.tracker import without_password
+    from pipeline.tracking.failures import without_password
 
     seeds = "seed=" + ",".join(map(str, settings.seeds))
     data: dict[str, str] = {}

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
     name, overrides = _read(arguments)
     runtime.configure()
     from pipeline.sweeps.sweep import sweep
-    from pipeline.tracking.tracker import without_password
+    from pipeline.tracking.failures import without_password
 
     folders = sweep([f"experiment={name}", *overrides])
     given = without_password(shlex.join(["python", "-m", "pipeline.recipe", *arguments]))

@@ -21,7 +21,8 @@ from pipeline.sweeps import ranking, secrets, space
 from pipeline.sweeps.jobs import label, parent_run, prepare, read_result, run_job
 from pipeline.sweeps.study import Study
 from pipeline.tracking import provenance, registry
-from pipeline.tracking.tracker import Stopped, Tracker, without_password
+from pipeline.tracking.failures import without_password
+from pipeline.tracking.tracker import Stopped, Tracker
 from pipeline.training import runtime
 
 if TYPE_CHECKING:

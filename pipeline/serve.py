@@ -22,13 +22,14 @@ def main(arguments: list[str]) -> None:
     """Serve a run, or a registered model, on 127.0.0.1; `python -m pipeline.serve models:/fer2013@champion`."""
     asked = _parser().parse_args(arguments)
     cfg, _ = config.compose([f"tracking={asked.tracking}"] if asked.tracking else [])
+    from pipeline.tracking import finding
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(cfg.tracking)
     folder = paths.ROOT / "outputs" / "served" / str(asked.port)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    model = tracker.fetch(asked.model, "model", folder)  # a copy: what is checked is what is served
+    model = finding.fetch(tracker, asked.model, "model", folder)  # a copy: what is checked is what is served
     check(model)
     environment = {
         **os.environ,

@@ -74,12 +74,12 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
             devices = distribute.chosen(distribute.gpus(), *splits)
 
             def record(history: list[dict[str, float]]) -> None:
-                tracker.follow(run_id, history)
+                tracker.epochs.follow(run_id, history)
                 if on_epoch:
                     try:
                         on_epoch(history)
                     except Stopped:
-                        tracker.log_epochs(run_id, history)
+                        tracker.epochs.log(run_id, history)
                         state.discard()  # nobody goes on with this training
                         raise
 
@@ -98,7 +98,7 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
             }
             facts = Facts(cfg.data.classes, *calibration.trust(scoring.predict(model, val), val.labels))
             write(job.out, model, facts, kept, run)
-            tracker.log_epochs(run_id, kept.history)
+            tracker.epochs.log(run_id, kept.history)
             numbers = {"parameters": model.count_params(), "epoch_kept": run["epoch"]}
             numbers |= {"temperature": facts.temperature, "threshold": facts.threshold}
             tracker.log_metrics(run_id, {**numbers, "devices": run["hardware"]["devices"]}, run["epoch"])

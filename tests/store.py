@@ -39,7 +39,7 @@ class Store:
         keys = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "images_per_second")
         rows = [{"epoch": e, "time": 1.8e9 + e, **dict.fromkeys(keys, accuracy * e / 2)} for e in (1, 2)]
         files.write_csv(folder / "history.csv", rows)
-        self.tracker.log_epochs(run_id, rows)
+        self.tracker.epochs.log(run_id, rows)
         with self.tracker.active(run_id):
             self.tracker.log_files(run_id, [folder / "predictions.npz", folder / "history.csv"])
         return run_id

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.core import paths
 from pipeline.core.schema import Tracking
-from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
+from pipeline.tracking.epochs import EPOCH_METRICS
+from pipeline.tracking.tracker import Tracker
 
 ROW = {key: 0.5 for key in EPOCH_METRICS} | {"seconds": 1.0}
 
@@ -54,7 +55,7 @@ def train(tracker: Tracker, name: str, folder: Path) -> tuple[str, str]:
     file.write_text(f"the artifact of {name}")
     client = tracker.client
     with tracker.active(run_id):
-        tracker.log_epochs(run_id, epochs(3))
+        tracker.epochs.log(run_id, epochs(3))
         tracker.log_files(run_id, [file], "figures")
         data = Dataset("faces", "digest", "local", "{}")
         client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "training")])])

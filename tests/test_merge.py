@@ -174,14 +174,14 @@ def test_a_run_that_goes_on_there_is_completed_by_the_next_merge(checkout, tmp_p
     tracker = checkout("theirs")
     ours, theirs = tmp_path / "ours/mlruns", tmp_path / "theirs/mlruns"
     run_id = tracker.create("long", {}, {})
-    tracker.log_epochs(run_id, epochs(1))
+    tracker.epochs.log(run_id, epochs(1))
     assert merge.merge(theirs, ours) == (1, 0, 0, ["long"], [])
     here = checkout("ours")
     here.client.set_tag(run_id, "seen", "here")
     assert runs(here)["long"].info.status == "RUNNING"
     tracker = checkout("theirs")
     with tracker.active(run_id):
-        tracker.log_epochs(run_id, epochs(3))
+        tracker.epochs.log(run_id, epochs(3))
         (tmp_path / "long.txt").write_text("the artifact of long")
         tracker.log_files(run_id, [tmp_path / "long.txt"], "figures")
     assert merge.merge(theirs, ours) == (0, 1, 1, [], [])

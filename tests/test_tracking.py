@@ -11,7 +11,9 @@ import pytest
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
-from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
+from pipeline.tracking import finding
+from pipeline.tracking.epochs import EPOCH_METRICS
+from pipeline.tracking.tracker import Tracker
 from tests.conftest import free_port
 
 ROW = {key: 0.5 for key in EPOCH_METRICS} | {"seconds": 1.0}
@@ -29,8 +31,8 @@ def rows(n: int) -> list[dict[str, float]]:
 
 def test_an_epoch_logged_again_changes_nothing(tracker):
     run_id = tracker.create("run", {"train": {"epochs": 3}}, {})
-    tracker.log_epochs(run_id, rows(2))
-    tracker.log_epochs(run_id, rows(3))
+    tracker.epochs.log(run_id, rows(2))
+    tracker.epochs.log(run_id, rows(3))
     found = tracker.client.get_metric_history(run_id, "loss")
     assert [(m.step, m.value) for m in found] == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
     assert tracker.client.get_run(run_id).data.params == {"train.epochs": "3"}
@@ -45,10 +47,10 @@ def test_a_training_is_found_by_its_id_and_as_a_registered_model_and_gives_its_f
     tracker.client.set_registered_model_alias("faces", "champion", "1")
     for where in (run_id, run_id[:8], "models:/faces@champion", "models:/faces/1"):
         (tmp_path / "fetched").mkdir(exist_ok=True)
-        assert tracker.training(where) == run_id
-        assert tracker.fetch(where, "model.h5", tmp_path / "fetched").read_bytes() == b"network"
+        assert finding.training(tracker, where) == run_id
+        assert finding.fetch(tracker, where, "model.h5", tmp_path / "fetched").read_bytes() == b"network"
     with pytest.raises(PipelineError, match=r"gives no other\.h5"):
-        tracker.fetch(run_id, "other.h5", tmp_path / "fetched")
+        finding.fetch(tracker, run_id, "other.h5", tmp_path / "fetched")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_a_training_is_found_by_its_id_and_as_a_registered_model_and_gives_its_f
 )
 def test_what_names_no_training_is_refused(tracker, where, message):
     with pytest.raises(PipelineError, match=message):
-        tracker.training(where)
+        finding.training(tracker, where)
 
 
 def test_a_run_ends_finished_or_failed_with_its_error(tracker):

@@ -97,7 +97,7 @@ def read_npz(path: Path) -> "dict[str, np.ndarray]":
             return {name: arrays[name] for name in arrays.files}
     except (
         *(ValueError, TypeError, AttributeError, KeyError, EOFError, OverflowError, MemoryError, RuntimeError),
-        *(SyntaxError, NotImplementedError, struct.error, zlib.error, zipfile.BadZipFile),
+        *(SyntaxError, struct.error, zlib.error, zipfile.BadZipFile),
     ) as error:
         raise PipelineError(f"{path} is damaged ({str(error) or type(error).__name__})") from error
 

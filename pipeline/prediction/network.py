@@ -106,10 +106,11 @@ def find(where: str, tracking: "str | Tracker | None" = None) -> Network:
             raise PipelineError(f"{path} is missing; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
         return Network(path)
     from pipeline.core import config
+    from pipeline.tracking import finding
     from pipeline.tracking.tracker import Tracker
 
     if not isinstance(tracking, Tracker):
         cfg, _ = config.compose([f"tracking={tracking}"] if tracking else [])
         tracking = Tracker(cfg.tracking)
     with tempfile.TemporaryDirectory() as folder:
-        return Network(tracking.fetch(where, "model.h5", Path(folder)), where)
+        return Network(finding.fetch(tracking, where, "model.h5", Path(folder)), where)

@@ -20,6 +20,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.evaluation import gradcam
 from pipeline.plots.explanations import explanations
 from pipeline.prediction import detection, drawing, live, media, network, output
+from pipeline.tracking import finding
 from pipeline.tracking.tracker import Tracker
 
 PAGE = Path(__file__).with_name("page.html")
@@ -46,7 +47,7 @@ class Studio:
         """Return the networks to choose from: a key, and what to call it."""
         shipped = sorted(path.stem for path in paths.weights("any").parent.glob("*.h5"))
         found = [{"key": f"weights/{name}.h5", "name": f"{name} (in weights/)"} for name in shipped]
-        for run in self.tracker.trainings(RUNS):
+        for run in finding.newest(self.tracker, RUNS):
             accuracy = run.data.metrics.get("kept_val_accuracy")
             scored = f", val {accuracy:.1%}" if accuracy is not None else ""
             found.append({"key": run.info.run_id, "name": f"{run.info.run_name} ({run.info.run_id[:8]}{scored})"})

@@ -146,7 +146,7 @@ def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], key: str
 
 def _parent(tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str], key: str) -> str:
     """Return the MLflow run of the sweep: that of its earlier start, or a new one."""
-    from pipeline.tracking.tracker import without_password
+    from pipeline.tracking.failures import without_password
 
     command = without_password(shlex.join(["python", "-m", "pipeline.train", "-m", *arguments]))
     keys = [label([part]).partition("=")[0] for part in jobs[0].swept]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core import paths
 from pipeline.core.nested import flatten
+from pipeline.tracking import finding
 from pipeline.verification.check import Check
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def stored(
     speed: dict[str, float],
 ) -> Iterator[Check]:
     """Yield what came of the run in the store: its parameters, its curves, its single numbers, its files."""
-    from pipeline.tracking.tracker import EPOCH_METRICS
+    from pipeline.tracking.epochs import EPOCH_METRICS
 
     run_id = run["mlflow_run_id"]
     kept = tracker.client.get_run(run_id)
@@ -79,5 +80,5 @@ def _single(run: dict[str, Any], metrics: dict[str, Any], speed: dict[str, float
 
 def _same(tracker: "Tracker", run_id: str, path: Path) -> str:
     with tempfile.TemporaryDirectory() as folder:
-        kept = tracker.fetch(run_id, path.name, Path(folder)).read_bytes()
+        kept = finding.fetch(tracker, run_id, path.name, Path(folder)).read_bytes()
     return "as in the workspace" if kept == path.read_bytes() else "another file"

@@ -125,7 +125,7 @@ def _left(project: Project) -> Left:
     """Return what `project` holds now."""
     from mlflow import MlflowClient
 
-    from pipeline.tracking.tracker import EPOCH_METRICS
+    from pipeline.tracking.epochs import EPOCH_METRICS
 
     roots = [project.path(name) for name in ("data", "models", "results", "multirun") if project.path(name).exists()]
     found = [path for root in roots for path in root.rglob("*") if path.is_file() and path.name not in TIMED]

@@ -85,7 +85,7 @@ def _wrong(address: str, experiment: str) -> str | None:
     """Return what is wrong with the one run of the server's `experiment`."""
     from mlflow import MlflowClient
 
-    from pipeline.tracking.tracker import EPOCH_METRICS
+    from pipeline.tracking.epochs import EPOCH_METRICS
 
     client = MlflowClient(address)
     runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])

@@ -19,7 +19,8 @@ from pipeline.core import files, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
 from pipeline.tracking import store
-from pipeline.tracking.tracker import EPOCH_METRICS, Tracker
+from pipeline.tracking.epochs import EPOCH_METRICS
+from pipeline.tracking.tracker import Tracker
 from pipeline.verification import cache
 from tests.conftest import Project, shrunk
 from tests.torture.outcome import Outcome

@@ -1,0 +1,55 @@
+"""Finds the trainings of a store, and what they left there."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core.errors import PipelineError
+from pipeline.tracking.failures import reason
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from pipeline.tracking.tracker import Tracker
+
+
+def newest(tracker: "Tracker", most: int) -> "list[Run]":
+    """Return the newest finished trainings that were scored, at most so many."""
+    finished = "attributes.status = 'FINISHED' AND metrics.kept_val_accuracy > 0"
+    return list(tracker.client.search_runs([tracker.experiment_id], finished, max_results=most))
+
+
+def training(tracker: "Tracker", where: str) -> str:
+    """Return the id of the training that `where` names: by its id or its beginning, or as a registered model.
+
+    Registered models are models:/NAME@ALIAS and models:/NAME/VERSION. Raises PipelineError where there is none.
+    """
+    import mlflow
+
+    if found := re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([0-9]+))", where):
+        name, alias, number = found.groups()
+        get = tracker.client.get_model_version_by_alias if alias else tracker.client.get_model_version
+        try:
+            return get(name, alias or number).run_id
+        except mlflow.MlflowException as error:
+            raise PipelineError(f"{tracker.name} has no {where}: {reason(error)}") from error
+    if not re.fullmatch(r"[0-9a-f]{6,32}", where):
+        raise PipelineError(f"no network {where!r}; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
+    runs = tracker.client.search_runs([tracker.experiment_id], f"attributes.run_id LIKE '{where}%'")
+    if len(runs) != 1:
+        raise PipelineError(f"{len(runs)} runs of {tracker.name} have an id that begins with {where}")
+    return runs[0].info.run_id
+
+
+def fetch(tracker: "Tracker", where: str, file: str, folder: Path) -> Path:
+    """Download the artifact `file` of the training that `where` names into `folder`; return its path.
+
+    Raises PipelineError where there is no such training, or it has no such file.
+    """
+    import mlflow
+
+    run_id = training(tracker, where)
+    try:
+        return Path(tracker.client.download_artifacts(run_id, file, str(folder)))
+    except (mlflow.MlflowException, OSError) as error:
+        raise PipelineError(f"{where} gives no {file}: {reason(error)}") from error
