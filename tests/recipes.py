@@ -4,7 +4,7 @@ from pipeline.core.schema import Augment, Teacher
 
 NUMBERS = ("rotation", "zoom", "shift", "mixup", "cutmix", "erase")
 AS_THEY_ARE = Augment(mirror=False, interpolation="bilinear", **dict.fromkeys(NUMBERS, 0.0))
-NO_TEACHER = Teacher(networks={}, share=0.0)
+NO_TEACHER = Teacher(networks={}, share=0.0, mirror=False)
 
 
 def changed_by(**changes: float | bool | str) -> Augment:

@@ -122,7 +122,7 @@ def teacher(folder: Path) -> Teacher:
     """Return a network as teacher, whose answers are not the labels."""
     network().save(folder / "teacher.h5", include_optimizer=False)
     digest = hashlib.sha256((folder / "teacher.h5").read_bytes()).hexdigest()
-    return Teacher(networks={str(folder / "teacher.h5"): digest}, share=0.4)
+    return Teacher(networks={str(folder / "teacher.h5"): digest}, share=0.4, mirror=True)
 
 
 def recipe(optimizer: Optimizer, batch: int, epochs: int, by: Teacher = NO_TEACHER):

@@ -37,13 +37,21 @@ def said(networks: dict[str, str], images: np.ndarray) -> np.ndarray:
 
 def test_teachers_have_their_share_in_the_mean(networks, batch):
     images, labels = batch
-    found = teaching.teach(Teacher(networks=networks, share=0.4), 3)(images, labels)
+    found = teaching.teach(Teacher(networks=networks, share=0.4, mirror=False), 3)(images, labels)
     np.testing.assert_allclose(found, 0.6 * labels + 0.4 * said(networks, images), atol=1e-6)
+
+
+def test_teachers_see_the_mirror_image_too(networks, batch):
+    images, labels = batch
+    found = teaching.teach(Teacher(networks=networks, share=1.0, mirror=True), 3)(images, labels)
+    mirrored = said(networks, images[:, :, ::-1])
+    assert np.abs(mirrored - said(networks, images)).max() > 1e-3
+    np.testing.assert_allclose(found, (said(networks, images) + mirrored) / 2, atol=1e-6)
 
 
 def test_the_loss_is_that_of_the_taught_labels_in_training_and_of_the_labels_on_val(networks, batch):
     images, labels = batch
-    teach = teaching.teach(Teacher(networks=networks, share=0.4), 3)
+    teach = teaching.teach(Teacher(networks=networks, share=0.4, mirror=False), 3)
     taught = teaching.Taught(models.build(LINEAR, 3), teach)
     taught.compile(keras.optimizers.SGD(0.0), loss="categorical_crossentropy", metrics=["accuracy"])
     answers = taught.predict(images, verbose=0)
@@ -58,7 +66,9 @@ def test_the_loss_is_that_of_the_taught_labels_in_training_and_of_the_labels_on_
 
 
 def test_a_teacher_does_not_learn(networks, batch):
-    taught = teaching.Taught(models.build(LINEAR, 3), teaching.teach(Teacher(networks=networks, share=1.0), 3))
+    taught = teaching.Taught(
+        models.build(LINEAR, 3), teaching.teach(Teacher(networks=networks, share=1.0, mirror=False), 3)
+    )
     assert len(taught.weights) == len(models.build(LINEAR, 3).weights)
     before = taught.teach(*batch).numpy()
     taught.compile(keras.optimizers.SGD(1.0), loss="categorical_crossentropy")
@@ -69,4 +79,4 @@ def test_a_teacher_does_not_learn(networks, batch):
 @pytest.mark.parametrize(("networks", "share"), [({}, 0.5), ({"a.h5": "0" * 64}, 0.0)])
 def test_a_share_without_a_network_is_refused_and_the_other_way_round(networks, share):
     with pytest.raises(ValueError, match="accepted: a share above 0 of one network or more, or neither"):
-        Teacher(networks=networks, share=share)
+        Teacher(networks=networks, share=share, mirror=False)

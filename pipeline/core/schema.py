@@ -199,10 +199,14 @@ Networks = dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
 
 
 class Teacher(Section):
-    """Trained networks (.h5 files and their SHA-256): what they say of an augmented image is a `share` of its label."""
+    """Trained networks (.h5 files and their SHA-256): what they say of an augmented image is a `share` of its label.
+
+    `mirror`: they say the mean of what they find in it and in its mirror image.
+    """
 
     networks: Networks
     share: Portion
+    mirror: bool
 
     @model_validator(mode="after")
     def _both_or_none(self) -> "Teacher":

@@ -41,7 +41,8 @@ def teach(teacher: Teacher, classes: int) -> Teach:
     networks = saved.named(teacher.networks, classes)
 
     def blend(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        said = sum(network(images, training=False) for network in networks) / len(networks)
+        seen = [images, images[:, :, ::-1]] if teacher.mirror else [images]
+        said = sum(network(view, training=False) for network in networks for view in seen) / len(networks) / len(seen)
         return (1 - teacher.share) * labels + teacher.share * tf.stop_gradient(said)
 
     return blend
