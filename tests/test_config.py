@@ -4,9 +4,13 @@ import re
 import sys
 
 import pytest
+import yaml
 
+from pipeline import record
 from pipeline.core import paths
+from pipeline.core.config import GROUPS
 from pipeline.core.errors import PipelineError
+from pipeline.core.nested import flatten
 
 
 def test_params_choose_and_options_define(config):
@@ -149,8 +153,18 @@ def test_what_params_cannot_hold_is_not_recorded(project):
     assert project.path("params.yaml").read_text() == before
 
 
-def test_every_recipe_composes(config):
-    from pipeline.core.paths import CONF
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in (paths.CONF / "experiment").glob("*.yaml")))
+def test_every_recipe_can_be_recorded(recipe):
+    chosen = yaml.safe_load((paths.CONF / f"experiment/{recipe}.yaml").read_text()) or {}
+    values = flatten(chosen)
+    now = flatten(yaml.safe_load(paths.PARAMS.read_text()))
+    assert record.changes([f"experiment={recipe}"]) == {k: v for k, v in values.items() if now[k] != v}
 
-    for recipe in (CONF / "experiment").glob("*.yaml"):
-        assert config(f"experiment={recipe.stem}")
+
+@pytest.mark.parametrize("recipe", ["seed", "sprint", "first", "small", "best", "networks"])
+def test_a_recipe_is_what_it_is_whatever_params_yaml_says(recipe):
+    chosen = yaml.safe_load((paths.CONF / f"experiment/{recipe}.yaml").read_text())
+    params = yaml.safe_load(paths.PARAMS.read_text())
+    open_to_all = {"tracking"} | ({"model"} if recipe == "networks" else set())
+    assert set(chosen["choices"]) == set(GROUPS) - open_to_all
+    assert [set(chosen[section]) for section in ("optimizer", "train")] == [{"learning_rate"}, set(params["train"])]
