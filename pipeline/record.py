@@ -8,7 +8,6 @@ from ruamel.yaml import YAML
 
 from pipeline.core import config, files, paths
 from pipeline.core.errors import PipelineError
-from pipeline.core.nested import flatten
 from pipeline.core.stage import command
 
 
@@ -17,9 +16,11 @@ def main(overrides: list[str]) -> None:
     """Record what `overrides` compose: `python -m pipeline.record experiment=demo seed=1`."""
     changed = changes(overrides)
     yaml = YAML()
+    yaml.width = 1000  # no value on a line of its own
     params = yaml.load(paths.PARAMS)
     for key, value in changed.items():
-        _set(params, key.split("."), value)
+        section, _, name = key.partition(".")
+        (params[section] if name else params)[name or section] = value
     text = io.BytesIO()
     yaml.dump(params, text)
     files.replace(paths.PARAMS, text.getvalue())
@@ -60,20 +61,23 @@ def _differences(overrides: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     del choices["experiment"]
     now, _ = config.compose([f"{group}={option}" for group, option in choices.items()])
     params = _params()
-    values = flatten({"choices": choices, **wanted.model_dump()})
-    composed = flatten(now.model_dump())
+    values = _settings({"choices": choices, **wanted.model_dump()})
+    composed = _settings(now.model_dump())
     elsewhere = {key: values[key] for key, value in composed.items() if values[key] != value and key not in params}
     return {key: values[key] for key, value in params.items() if values[key] != value}, elsewhere
 
 
 def _params() -> dict[str, Any]:
-    return flatten(YAML(typ="safe").load(paths.PARAMS))
+    return _settings(YAML(typ="safe").load(paths.PARAMS))
 
 
-def _set(params: Any, parts: list[str], value: Any) -> None:
-    for part in parts[:-1]:
-        params = params[part]
-    params[parts[-1]] = value
+def _settings(sections: dict[str, Any]) -> dict[str, Any]:
+    """Return {"seed": 1, "train": {"epochs": 2}} as {"seed": 1, "train.epochs": 2}; a setting may be a dictionary."""
+    return {
+        f"{section}.{key}" if key else section: value
+        for section, settings in sections.items()
+        for key, value in (settings if isinstance(settings, dict) else {"": settings}).items()
+    }
 
 
 if __name__ == "__main__":

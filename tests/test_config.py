@@ -144,6 +144,16 @@ def test_a_recipe_is_recorded_with_the_comments_kept(project):
     assert project.stage("record", "model=linear").stdout.strip().endswith("nothing to change")
 
 
+def test_an_ensemble_is_recorded_as_any_other_setting(project):
+    digest = "0" * 64
+    override = f"evaluate.ensemble={{weights/a.h5: '{digest}', weights/b.h5: '{digest}'}}"
+    project.stage("record", override)
+    text = project.path("params.yaml").read_text()
+    assert re.search(r"ensemble: +# \.h5 files", text)
+    assert yaml.safe_load(text)["evaluate"]["ensemble"] == {"weights/a.h5": digest, "weights/b.h5": digest}
+    assert project.stage("record", override).stdout.strip().endswith("nothing to change")
+
+
 def test_what_params_cannot_hold_is_not_recorded(project):
     before = project.path("params.yaml").read_text()
     done = project.stage("record", "model.filters=8", "train.epochs=5", check=False)
