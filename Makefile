@@ -14,7 +14,7 @@ demo: $(VENV)/ready  ## all four stages on drawn faces, in a copy below outputs/
 	@python -m pipeline.demo
 
 run: $(VENV)/ready  ## what params.yaml chooses, on FER-2013: dvc repro
-	@dvc repro
+	@sh scripts/repro.sh
 
 verify: $(VENV)/ready  ## score the recorded networks anew, and compare every number of results/, MLflow and the pages with that
 	@python -m pipeline.verify

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.conftest import Project, shrunk, with_dvc
+from tests.conftest import ROOT, Project, shrunk, with_dvc
 
 pytestmark = pytest.mark.slow
 
@@ -118,6 +118,13 @@ class TestFinished:
 def changed(finished, tmp_path) -> Project:
     """Return a copy of the finished project, to be changed."""
     return Project(shutil.copytree(finished.folder, tmp_path / "copy"))
+
+
+@pytest.mark.xdist_group("finished")
+def test_dvcs_lock_left_empty_by_a_kill_stops_no_further_start(changed):
+    changed.path(".dvc/tmp/rwlock").write_text("")
+    assert "RWLock-file '.dvc/tmp/rwlock'" in changed.repro(check=False).stderr  # DVC alone
+    assert "up to date" in changed.run("sh", str(ROOT / "scripts/repro.sh")).stdout
 
 
 @pytest.mark.xdist_group("finished")

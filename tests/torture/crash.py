@@ -1,4 +1,4 @@
-"""Processes killed at random moments: of `dvc repro` with all its stages, and of a sweep.
+"""Processes killed at random moments: of `make run` with all its stages, and of a sweep.
 
 After one more start of the same command everything is bit for bit what an undisturbed start leaves, each training is
 one finished run, and each of its epochs is logged once.
@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from tests.conftest import Project, shrunk, with_dvc
+from tests.conftest import ROOT, Project, shrunk, with_dvc
 from tests.torture.outcome import Outcome
 
 EPOCHS = 3
-REPRO = ("dvc", "repro")
+REPRO = ("sh", str(ROOT / "scripts/repro.sh"))  # what `make run` runs
 SWEEP = (sys.executable, "-m", "pipeline.train", "-m", "model=linear", "seed=1,2")
 BOTH, DVC, STAGE, SWEEPING = "DVC and its stage", "DVC alone", "a stage alone", "a sweep"
 TIMED = {"history.csv", "run.json", "speed.json", "report.html", "curves.png", "job.json"}
@@ -67,7 +67,7 @@ def _template(folder: Path) -> Project:
 
 
 def _undisturbed(template: Project, folder: Path, command: tuple[str, ...]) -> tuple[float, Left]:
-    project = Project(shutil.copytree(template.folder, folder / f"whole {command[-1]}"))
+    project = Project(shutil.copytree(template.folder, folder / f"whole {Path(command[-1]).name}"))
     started = time.monotonic()
     project.run(*command)
     return time.monotonic() - started, _left(project)
