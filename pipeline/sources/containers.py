@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import SPLITS
+from pipeline.core.schema import EMOTIONS, SPLITS
 from pipeline.sources.layouts import TABLE, Face, decode, parse_name, parse_table
 
 ACCEPTED = "accepted: Kaggle's zip of train/ and test/, or fer2013.csv, plain, in a .zip or in a .tar.gz"
@@ -26,6 +26,9 @@ MAX_INDEX = 2**24
 """Bytes of a zip's index, which is read before its members are counted; that of Kaggle's has 3 million."""
 MAX_EXTRA = 2**20
 """Bytes a tar may hold, other members among them, before its table and after it."""
+
+_Place = tuple[int, int, int]
+"""An image's split, number and emotion, the first and the last by their places in SPLITS and EMOTIONS."""
 
 _FOLDERS = re.compile(r"(?:([^/]+)/)??((?:train|test)/.+)", re.DOTALL)
 _EXTRA = re.compile(r"(?:.*/)?(?:\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|README[^/]*)|__MACOSX/.*")
@@ -40,12 +43,10 @@ def read_csv(path: Path, times: int) -> Iterator[Face]:
 def read_zip(path: Path, times: int) -> Iterator[Face]:
     """Yield the faces of a zip: of its images below train/ and test/, or else of its fer2013.csv."""
     with _Indexed(path, times * MAX_INDEX) as file, zipfile.ZipFile(file) as archive:
-        members = _members(archive, times * MAX_MEMBERS)
-        images = [(match, m) for name, m in members.items() if (match := _FOLDERS.fullmatch(name))]
+        images, tables = _sorted_out(_members(archive, times * MAX_MEMBERS))
         if images:
             yield from _read_images(archive, images)
             return
-        tables = [member for name, member in members.items() if _is_table(name)]
         if len(tables) != 1:
             raise PipelineError(f"holds no image in train/ or test/, and {len(tables)} {TABLE}; {ACCEPTED}")
         with archive.open(tables[0]) as table:
@@ -103,9 +104,8 @@ def _check(name: str, names: set[str], most: int) -> None:
     names.add(name)
 
 
-def _members(archive: zipfile.ZipFile, most: int) -> dict[str, zipfile.ZipInfo]:
-    """Return the files of a zip by name, without harmless extras; refuses what only an attack needs."""
-    members: dict[str, zipfile.ZipInfo] = {}
+def _members(archive: zipfile.ZipFile, most: int) -> Iterator[zipfile.ZipInfo]:
+    """Yield the files of a zip without harmless extras; refuses what only an attack needs."""
     names: set[str] = set()
     for member in archive.infolist():
         name = _safe(member.orig_filename)
@@ -117,30 +117,42 @@ def _members(archive: zipfile.ZipFile, most: int) -> dict[str, zipfile.ZipInfo]:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise PipelineError(f"{name!r} has compression {member.compress_type}; accepted: none or deflate")
         if not member.is_dir() and not _EXTRA.fullmatch(name):
-            members[name] = member
-    return members
+            yield member
 
 
-def _read_images(archive: zipfile.ZipFile, images: list[tuple[re.Match, zipfile.ZipInfo]]) -> Iterator[Face]:
-    """Yield the faces of `images`, each given by the match of its name with _FOLDERS."""
-    if len(tops := sorted({match[1] or "" for match, _ in images})) > 1:
-        raise PipelineError(f"train/ and test/ stand below {tops[:3]}; accepted: below one folder, or none")
-    faces: dict[tuple[int, int, str], zipfile.ZipInfo] = {}
-    for match, member in images:
-        split, emotion, number = parse_name(match[2])
-        key = SPLITS.index(split), number, emotion
-        if key in faces:
-            raise PipelineError(
-                f"{faces[key].filename!r} and {member.filename!r} are both {split} {emotion} {number}; "
-                "accepted: every number once in its folder"
-            )
-        faces[key] = member
-    for (split, number, emotion), member in sorted(faces.items(), key=lambda item: item[0]):
+def _sorted_out(members: Iterator[zipfile.ZipInfo]) -> tuple[dict[_Place, zipfile.ZipInfo], list[zipfile.ZipInfo]]:
+    """Return the images below train/ and test/, each by its place in the data set, and the tables."""
+    images: dict[_Place, zipfile.ZipInfo] = {}
+    tables, tops = [], set()
+    for member in members:
+        name = member.orig_filename
+        if match := _FOLDERS.fullmatch(name):
+            tops.add(match[1] or "")
+            split, emotion, number = parse_name(match[2])
+            place = SPLITS.index(split), number, EMOTIONS.index(emotion)
+            if place in images:
+                raise PipelineError(
+                    f"{images[place].filename!r} and {member.filename!r} are both {split} {emotion} {number}; "
+                    "accepted: every number once in its folder"
+                )
+            images[place] = member
+        elif _is_table(name):
+            tables.append(member)
+    if len(tops) > 1:
+        raise PipelineError(f"train/ and test/ stand below {sorted(tops)[:3]}; accepted: below one folder, or none")
+    return images, tables
+
+
+def _read_images(archive: zipfile.ZipFile, images: dict[_Place, zipfile.ZipInfo]) -> Iterator[Face]:
+    """Yield the faces of `images`, sorted by their places."""
+    for place in sorted(images):
+        member = images[place]
         with archive.open(member) as file:
             encoded = file.read(MAX_IMAGE + 1)
         if len(encoded) > MAX_IMAGE:
             raise PipelineError(f"{member.filename!r} is too large; accepted: images of {MAX_IMAGE:,} bytes")
-        yield Face(SPLITS[split], emotion, number, decode(member.filename, encoded))
+        split, number, emotion = place
+        yield Face(SPLITS[split], EMOTIONS[emotion], number, decode(member.filename, encoded))
 
 
 class _Indexed(io.FileIO):
