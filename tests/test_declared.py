@@ -1,6 +1,7 @@
 """dvc.yaml declares exactly what the stages' code reads."""
 
 import ast
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,13 @@ def test_a_key_stands_in_params_or_in_an_option_never_in_both():
     for group in GROUPS:
         for option in (ROOT / "conf" / group).glob("*.yaml"):
             assert not set(yaml.safe_load(option.read_text())) & set(PARAMS.get(group, {})), option
+
+
+@pytest.mark.parametrize("option", ["first", "first_mirror"])
+def test_a_teacher_is_the_network_that_stands_in_weights(option):
+    networks = yaml.safe_load((ROOT / f"conf/teacher/{option}.yaml").read_text())["networks"]
+    assert networks
+    assert networks == {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in networks}
 
 
 def test_an_option_of_data_is_named_like_its_file_and_one_of_model_like_its_network():
