@@ -38,6 +38,9 @@ def compare(tracker: "Tracker", wanted: list[str], split: str) -> Path:
     found = runs.find(tracker, wanted)
     differences.refuse_unlike(found, split)
     groups = runs.same_but_seed(found)
+    counted = {run.id for group in groups for run in group}
+    if repeats := [f"{run.name} ({run.id[:8]})" for run in found if run.id not in counted]:
+        print(f"left out, the same computation as another run: {', '.join(repeats)}")
     rows = differences.rows(groups, runs.labels(groups), split)
     verdicts = differences.against_the_best(rows)
     folder = _folder(found, split)

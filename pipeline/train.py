@@ -108,10 +108,14 @@ def train(cfg: Config, job: Job, on_epoch: Callable[[list[dict[str, float]]], No
 
 
 def _tags(cfg: Config, job: Job, data: dict[str, str], commit: str | None) -> dict[str, str]:
-    """Return what runs are filtered by: how they were started, and on what."""
+    """Return what runs are filtered and grouped by: how they were started, on what, and by which code and versions.
+
+    The commit alone does not tell: every edited state of a checkout is COMMIT-dirty, and outside git there is none.
+    """
     tags = {"source": job.source, "data": data["name"], "data_digest": data["digest"], "model": cfg.model.name}
     tags |= {f"choice.{group}": option for group, option in job.choices.items()}
     tags |= {"sweep": job.sweep} if job.sweep else {}
+    tags["code"] = provenance.fingerprint()
     if commit:
         tags["mlflow.source.git.commit"] = commit
     return tags

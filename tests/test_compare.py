@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import compare
+from pipeline import compare, train
 from pipeline.comparison import plots, runs
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
+from pipeline.core.stage import Job
+from pipeline.tracking import provenance
 from tests.conftest import shrunk
 from tests.store import CLASSES, Store
 
@@ -28,6 +30,8 @@ def store(tmp_path_factory) -> Store:
         made.add(f"seeded, seed={seed}", 0.60 + seed / 100, seed=seed, model={"name": "seeded"}, tags={"sweep": "s-1"})
     made.add("elsewhere", 0.7, digest="b" * 64, model={"name": "good"})
     made.add("fewer", 0.7, data={"classes": CLASSES[:2]}, model={"name": "good"})
+    for name, code in ("once", "1"), ("again", "1"), ("edited", "2"):
+        made.add(name, 0.65, model={"name": "coded"}, tags={"code": code})
     return made
 
 
@@ -61,6 +65,63 @@ def test_an_option_stands_for_the_parameters_that_it_decides():
     assert runs.labels(edited) == ["augment.mirror=True", "augment.mirror=False"]
 
 
+def run(name: str, seed: int = 1, model: str = "linear", **tags: str) -> runs.Run:
+    """Return a run whose id is its letter 32 times; `tags` are its code and its commit."""
+    parameters = {"model.name": model, "seed": str(seed)}
+    tags = {runs.COMMIT if key == "commit" else key: value for key, value in tags.items()}
+    return runs.Run(name * 32, name, parameters, tags, [], {})
+
+
+CLEAN = "0123456789" * 4
+EDITED = CLEAN + runs.DIRTY
+
+
+@pytest.mark.parametrize(
+    ("found", "groups"),
+    [
+        ([run("a", code="1", commit=EDITED), run("b", 2, code="1", commit=CLEAN)], ["a b"]),
+        ([run("a", code="1", commit=EDITED), run("b", code="1", commit=EDITED)], ["a"]),
+        ([run("a", code="1", commit=EDITED), run("b", 2, code="2", commit=EDITED)], ["a", "b"]),
+        ([run("a", code="1", commit=EDITED), run("b", code="2", commit=EDITED)], ["a", "b"]),
+        ([run("a", commit=CLEAN), run("b", 2, commit=CLEAN), run("c", commit=CLEAN)], ["a b"]),
+        ([run("a", commit=EDITED), run("b", 2, commit=EDITED), run("c", commit=EDITED)], ["a", "b", "c"]),
+        ([run("a"), run("b", 2)], ["a", "b"]),
+    ],
+    ids=[
+        "one code",
+        "a repeat",
+        "other code",
+        "other code, same seed",
+        "clean commit",
+        "edited somehow",
+        "outside git",
+    ],
+)
+def test_runs_are_of_one_configuration_where_their_code_is_known_to_be_the_same(found, groups):
+    assert [" ".join(run.name for run in group) for group in runs.same_but_seed(found)] == groups
+
+
+def test_the_commit_is_named_where_the_code_differs_and_the_id_where_nothing_else_does():
+    def labels(*found: runs.Run) -> list[str]:
+        return runs.labels([[run] for run in found])
+
+    linear, vgg = run("a", code="1", commit=EDITED), run("b", model="vgg", code="1", commit=CLEAN)
+    assert labels(linear, vgg) == ["model.name=linear", "model.name=vgg"]
+    committed, edited = run("c", code="2", commit=CLEAN), run("d", code="3", commit=EDITED)
+    assert labels(linear, committed) == ["commit=0123456-dirty", "commit=0123456"]
+    vgg = run("b", model="vgg", code="1", commit=EDITED)
+    same = [f"model.name=linear ({letter * 8})" for letter in "ad"]
+    assert labels(linear, edited, vgg) == [*same, "model.name=vgg"]
+    assert labels(linear, edited) == ["a", "d"]
+    assert labels(linear, edited._replace(name="a")) == ["a (aaaaaaaa)", "a (dddddddd)"]
+
+
+def test_each_training_is_tagged_with_its_code_outside_git_too(config):
+    tags = train._tags(config(), Job(paths.Outputs(), "manual", {}), {"name": "faces", "digest": "a" * 64}, None)
+    assert tags["code"] == provenance.fingerprint()
+    assert runs.COMMIT not in tags
+
+
 def test_long_names_below_the_curves_are_whole(tmp_path):
     rows = [{"val_accuracy": 0.5, "val_loss": 1.0}] * 2
     names = [", ".join(f"optimizer.setting_{n}=0.0{n}{i}" for n in range(9)) for i in range(8)]
@@ -89,6 +150,16 @@ class TestCompare:
         (difference,) = content(page)["differences"]
         assert difference["p"] is None
         assert difference["real"]
+
+    def test_a_repeat_is_left_out_and_named_and_a_run_of_other_code_is_not(self, compared):
+        printed, page = compared("once", "again", "edited", "poor")
+        again, *kept = (compared("poor", name)[1] for name in ("again", "once", "edited"))
+        (repeat,) = content(again)["rows"][0]["ids"]
+        assert f"left out, the same computation as another run: again ({repeat[:8]})\n" in printed
+        ids = [content(page)["rows"][0]["ids"][0] for page in kept]
+        rows = content(page)["rows"]
+        assert sorted(id for row in rows[:2] for id in row["ids"]) == sorted(ids)
+        assert {row["label"] for row in rows[:2]} == {f"model.name=coded ({run_id[:8]})" for run_id in ids}
 
     def test_the_page_needs_nothing_beside_it(self, compared):
         _, page = compared("good", "poor")

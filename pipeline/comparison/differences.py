@@ -68,18 +68,18 @@ def rows(groups: "list[list[Run]]", labels: list[str], split: str) -> list[dict[
 def against_the_best(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return how the best row differs from each other one, in accuracy, and whether that is more than chance.
 
-    A verdict names both by their places in the table, from 1: the settings of a search fill a line each.
+    The best is known from the same images, so it may be any pair that is compared: intervals and p-values (Bonferroni)
+    are corrected for all of them. A verdict names both by their places in the table, from 1: the settings of a search
+    fill a line each.
     """
     best, others = table[0], table[1:]
-    single = [len(best["runs"]) == len(row["runs"]) == 1 for row in others]
-    p_values = [
-        significance.mcnemar(best["right"][0], row["right"][0]) for row, s in zip(others, single, strict=True) if s
-    ]
-    corrected = iter(significance.holm(p_values))
+    intervals = significance.against_the_first([row["right"] for row in table])
+    pairs = len(table) * len(others) // 2
     differences = []
-    for place, (row, alone) in enumerate(zip(others, single, strict=True), 2):
-        low, high = significance.difference(best["right"], row["right"], len(others))
-        p = next(corrected) if alone else None
+    for place, (row, (low, high)) in enumerate(zip(others, intervals, strict=True), 2):
+        p = None
+        if len(best["runs"]) == len(row["runs"]) == 1:
+            p = min(1.0, pairs * significance.mcnemar(best["right"][0], row["right"][0]))
         real = low > 0 and (p is None or p < 0.05)
         difference = {"better": best["label"], "worse": row["label"], "points": best["accuracy"] - row["accuracy"]}
         differences.append({**difference, "low": low, "high": high, "p": p, "real": real})

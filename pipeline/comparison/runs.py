@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pipeline.core import files
 from pipeline.core.errors import PipelineError
 from pipeline.evaluation import predictions
+from pipeline.tracking.failures import reason
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as Stored
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 FILTER = re.compile(r"\s*(tags?|params?|parameters?|metrics?|attributes?|attr|run)\.", re.IGNORECASE)
 """How a filter of MLflow begins, and no name of a run."""
+COMMIT = "mlflow.source.git.commit"
+DIRTY = "-dirty"
+"""How the commit of a run ends whose code differed from it."""
 
 
 class Run(NamedTuple):
@@ -91,7 +95,7 @@ def _search(tracker: "Tracker", text: str) -> "list[Stored]":
             page = tracker.client.search_runs([tracker.experiment_id], text, page_token=token)
             runs, token = [*runs, *page], page.token or ""
     except mlflow.MlflowException as error:
-        raise PipelineError(f"{text!r} is no filter that MLflow takes: {str(error).splitlines()[0]}") from error
+        raise PipelineError(f"{text!r} is no filter that MLflow takes: {reason(error)}") from error
     return runs
 
 
@@ -116,34 +120,51 @@ def _artifact(tracker: "Tracker", run: "Stored", name: str, folder: str) -> Path
 
 
 def same_but_seed(runs: list[Run]) -> list[list[Run]]:
-    """Return the runs in groups of one configuration and commit, which differ in their seed alone.
+    """Return the runs in groups of one configuration and code, which differ in their seed alone.
 
     Of runs that have the seed in common too, the first counts: they are the same computation.
     """
     groups: dict[str, dict[str, Run]] = {}
     for run in runs:
         settings = {key: value for key, value in run.parameters.items() if key != "seed"}
-        key = json.dumps([settings, run.tags.get("mlflow.source.git.commit")], sort_keys=True)
+        key = json.dumps([settings, _code(run)], sort_keys=True)
         groups.setdefault(key, {}).setdefault(run.parameters["seed"], run)
     return [list(group.values()) for group in groups.values()]
+
+
+def _code(run: Run) -> str:
+    """Return what only runs of the same code have in common: the tag, or the commit, where no file differed from it.
+
+    Of a run with neither the code is not known: that is its id.
+    """
+    commit = run.tags.get(COMMIT, DIRTY)
+    return run.tags.get("code") or (run.id if commit.endswith(DIRTY) else commit)
 
 
 def labels(groups: list[list[Run]]) -> list[str]:
     """Return a name for each group: the parameters in which the groups differ, or else the commit or the run's name.
 
-    Where the option that was chosen says it all, it stands for its parameters: augment=none.
+    Where the option that was chosen says it all, it stands for its parameters: augment=none. The commit counts where
+    the code differs. No two names are the same: the first run's id is added where they would be.
     """
     facts = [_facts(group[0]) for group in groups]
     keys = [key for key in dict.fromkeys(k for f in facts for k in f) if len({f.get(key) for f in facts}) > 1]
     keys = [key for key in keys if not _follows(key, key.partition(".")[0], facts)]
-    return [", ".join(f"{k}={f[k]}" for k in keys if k in f) or g[0].name for f, g in zip(facts, groups, strict=True)]
+    if len({_code(group[0]) for group in groups}) == 1:
+        keys = [key for key in keys if key != "commit"]
+    names = [", ".join(f"{k}={f[k]}" for k in keys if k in f) or g[0].name for f, g in zip(facts, groups, strict=True)]
+    return [
+        f"{name} ({group[0].id[:8]})" if names.count(name) > 1 else name
+        for name, group in zip(names, groups, strict=True)
+    ]
 
 
 def _facts(run: Run) -> dict[str, Any]:
     settings = {key: value for key, value in run.parameters.items() if key != "seed"}
     groups = {key.partition(".")[0] for key in settings if "." in key}
     chosen = {group: run.tags[f"choice.{group}"] for group in sorted(groups) if f"choice.{group}" in run.tags}
-    return chosen | settings | {"commit": run.tags.get("mlflow.source.git.commit", "unknown")[:7]}
+    commit = run.tags.get(COMMIT, "unknown")
+    return chosen | settings | {"commit": commit[:7] + (DIRTY if commit.endswith(DIRTY) else "")}
 
 
 def _follows(key: str, group: str, facts: list[dict[str, Any]]) -> bool:

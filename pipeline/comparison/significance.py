@@ -18,39 +18,38 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def interval(right: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Return the 95% interval of the mean accuracy of (runs, n) bool, over images and runs."""
-    return _percentiles(_accuracies(right, *_draws(right, seed)))
-
-
-def difference(one: np.ndarray, other: np.ndarray, comparisons: int = 1, seed: int = 0) -> tuple[float, float]:
-    """Return the interval of the mean accuracy of `one` less that of `other`, by a paired bootstrap.
-
-    Both are bool, (runs, n), on the same n images. Each resample draws the images, the same for both, and the runs
-    of each (Efron 1979; percentiles). 95% is the chance that all of the `comparisons` hold (Bonferroni).
-    """
-    images, runs = _draws(one, seed)
-    _, other_runs = _draws(other, seed + 1)
-    differences = _accuracies(one, images, runs) - _accuracies(other, images, other_runs)
-    return _percentiles(differences, 5 / comparisons)
-
-
-def holm(p_values: list[float]) -> list[float]:
-    """Return the p-values of several tests, corrected so that one false alarm in all is as likely (Holm 1979)."""
-    corrected, highest = [0.0] * len(p_values), 0.0
-    for place, i in enumerate(np.argsort(p_values)):
-        highest = max(highest, min(1.0, p_values[i] * (len(p_values) - place)))
-        corrected[i] = highest
-    return corrected
-
-
-def _draws(right: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return how often each resample draws each image, (resamples, n), and each run, (resamples, runs)."""
+    """Return the 95% interval of the mean accuracy of (runs, n) bool, over images and runs (Efron 1979)."""
     rng = np.random.default_rng(seed)
-    runs, images = right.shape
-    return (
-        rng.multinomial(images, np.full(images, 1 / images), RESAMPLES),
-        rng.multinomial(runs, np.full(runs, 1 / runs), RESAMPLES),
-    )
+    images, runs = (_draws(rng, n) for n in reversed(right.shape))
+    low, high = np.percentile(_accuracies(right, images, runs), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def against_the_first(right: list[np.ndarray], seed: int = 0) -> list[tuple[float, float]]:
+    """Return the intervals of the mean accuracy of the first of `right` less that of each other one.
+
+    Each is bool, (runs, n), on the same n images. The first may be the one that came out best on them: 95% is the
+    chance that the intervals of all pairs hold at once. Each resample draws the images, the same for all, and the runs
+    of each. It moves the difference of every pair by some standard deviations of it; the largest of these moves is
+    below q in 95% of the resamples, and an interval is the difference, plus and minus q standard deviations (max-T,
+    single step: Westfall and Young 1993, Romano and Wolf 2005). Of two it is an ordinary bootstrap interval.
+    """
+    rng = np.random.default_rng(seed)
+    images = _draws(rng, right[0].shape[1])
+    accuracies = np.array([one.mean() for one in right])
+    moved = np.array([_accuracies(one, images, _draws(rng, len(one))) for one in right]) - accuracies[:, None]
+    largest = np.zeros(RESAMPLES)
+    for i in range(len(right) - 1):  # not all pairs at once: those of hundreds would fill the memory
+        apart = moved[i] - moved[i + 1 :]
+        largest = np.maximum(largest, (np.abs(apart) / _deviations(apart)[:, None]).max(0))
+    points = accuracies[0] - accuracies[1:]
+    reach = np.percentile(largest, 95) * _deviations(moved[0] - moved[1:])
+    return list(zip((points - reach).tolist(), (points + reach).tolist(), strict=True))
+
+
+def _draws(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return how often each resample draws each of `n`, (resamples, n)."""
+    return rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float)
 
 
 def _accuracies(right: np.ndarray, images: np.ndarray, runs: np.ndarray) -> np.ndarray:
@@ -59,6 +58,9 @@ def _accuracies(right: np.ndarray, images: np.ndarray, runs: np.ndarray) -> np.n
     return (by_run * runs).sum(1) / images.shape[1] / runs.sum(1)
 
 
-def _percentiles(values: np.ndarray, outside: float = 5) -> tuple[float, float]:
-    low, high = np.percentile(values, [outside / 2, 100 - outside / 2])
-    return float(low), float(high)
+def _deviations(apart: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each row of `apart`, and where there is none a tiny number to divide by.
+
+    Two that are right on the same images differ in no resample but by rounding, others by an image at least.
+    """
+    return np.maximum(apart.std(1), 1e-9)
