@@ -1,11 +1,21 @@
 """The champion: the rule by which a model takes its place."""
 
+import contextlib
+import functools
+import http.client
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import pytest
 
 from pipeline.core import paths
+from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS, Tracking
 from pipeline.tracking import registry
 from pipeline.tracking.tracker import Tracker
+from tests.conftest import tracking_server
 
 DATA = {"name": "fer2013", "digest": "a" * 64}
 
@@ -32,17 +42,23 @@ set_model(Same())
 """
 
 
+def train(tracker: Tracker, folder: Path) -> str:
+    """Add a run with a model, and return its id."""
+    import mlflow
+
+    (folder / "model.py").write_text(CODE)
+    run_id = tracker.create("run", {}, {})
+    with tracker.active(run_id):
+        mlflow.pyfunc.log_model(name="model", python_model=str(folder / "model.py"), pip_requirements=[])
+    return run_id
+
+
 @pytest.fixture
 def trained(tracker, tmp_path):
     """Return the function that adds a run with a model, and offers it with some val accuracy."""
-    import mlflow
-
-    (tmp_path / "model.py").write_text(CODE)
 
     def add(accuracy: float, data: dict[str, str] = DATA, classes=EMOTIONS) -> tuple[str, str | None]:
-        run_id = tracker.create("run", {}, {})
-        with tracker.active(run_id):
-            mlflow.pyfunc.log_model(name="model", python_model=str(tmp_path / "model.py"), pip_requirements=[])
+        run_id = train(tracker, tmp_path)
         return run_id, registry.offer(tracker, run_id, data, list(classes), accuracy)
 
     return add
@@ -72,3 +88,64 @@ def test_models_of_other_emotions_have_a_champion_of_their_own(tracker, trained)
     run_id, address = trained(0.9, classes=["sad", "happy"])
     assert address == "models:/fer2013-happy-sad/1"
     assert champion(tracker, "fer2013-happy-sad") == run_id
+
+
+def test_a_champion_whose_alias_was_taken_away_is_none(tracker, trained):
+    data = {**DATA, "name": "faces"}
+    trained(0.9, data)
+    tracker.client.delete_registered_model_alias("faces", registry.CHAMPION)
+    run_id, address = trained(0.5, data)
+    assert address == "models:/faces/2"
+    assert champion(tracker, "faces") == run_id
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Hands requests on to the MLflow server, but for those for an alias where `failing`: they get a 500."""
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, kind, text = 500, "text/plain", b"the database is busy"
+        if not (self.server.failing and self.command == "GET" and "/alias" in self.path):
+            onward = http.client.HTTPConnection(self.server.behind, timeout=60)
+            onward.request(self.command, self.path, body, dict(self.headers))
+            with onward.getresponse() as got:
+                status, kind, text = got.status, got.headers["Content-Type"], got.read()
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 (http.server's names)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@contextlib.contextmanager
+def proxy(address: str) -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.behind, server.failing = address.removeprefix("http://"), False
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_a_server_that_fails_has_not_said_that_there_is_no_champion(tmp_path, monkeypatch, request):
+    import mlflow
+
+    monkeypatch.setattr(paths, "MLRUNS", tmp_path)
+    request.addfinalizer(functools.partial(mlflow.set_tracking_uri, mlflow.get_tracking_uri()))
+    with tracking_server(tmp_path) as address, proxy(address) as server:
+        tracker = Tracker(Tracking(uri=f"http://127.0.0.1:{server.server_port}", experiment="test"))
+        good, poor = (train(tracker, tmp_path) for _ in range(2))
+        assert registry.offer(tracker, good, DATA, list(EMOTIONS), 0.6) == "models:/fer2013/1", "no such model"
+        server.failing = True
+        with pytest.raises(PipelineError, match=r"does not register the model: .*500"):
+            registry.offer(tracker, poor, DATA, list(EMOTIONS), 0.5)
+        server.failing = False
+        assert champion(tracker, "fer2013") == good
+        assert registry.offer(tracker, poor, DATA, list(EMOTIONS), 0.5) is None
+        tracker.client.delete_registered_model_alias("fer2013", registry.CHAMPION)
+        assert registry.offer(tracker, poor, DATA, list(EMOTIONS), 0.5) == "models:/fer2013/2", "no such alias"

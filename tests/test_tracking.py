@@ -13,6 +13,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
 from pipeline.tracking import finding
 from pipeline.tracking.epochs import EPOCH_METRICS
+from pipeline.tracking.failures import reason, without_password
 from pipeline.tracking.tracker import Tracker
 from tests.conftest import free_port
 
@@ -96,6 +97,36 @@ def test_a_server_that_is_down_is_told_within_seconds_and_without_the_password()
         Tracker(Tracking(uri=f"http://user:secret@{host}", experiment="test"))
     assert "secret" not in str(error.value)
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:secret@host:5000", "http://***@host:5000"),
+        ("http://me:p@secret@host:5000", "http://***@host:5000"),
+        ("http://secret@host/path", "http://***@host/path"),
+        ("http://me:8080@host:5000", "http://***@host:5000"),
+        ("postgresql://me:se/cr?et@host:5432/db", "postgresql://***@host:5432/db"),
+        ("postgresql+psycopg://me:secret@host/db?user=a@b&password=secret", "postgresql+psycopg://***@host/db?***"),
+        ("postgresql://host/db?user=me&password=secret", "postgresql://host/db?***"),
+        ("postgresql://host:5432,host:5433/db?user=a@b&password=secret", "postgresql://host:5432,host:5433/db?***"),
+        ("https://host:8000/a.zip?mail=me@there&token=secret", "https://host:8000/a.zip?***"),
+        ("https://[::1]:8000/a.zip?mail=me@there&token=secret", "https://[::1]:8000/a.zip?***"),
+        ("a=http://me:secret@one/x b='http://me:secret@two?key=secret c", "a=http://***@one/x b='http://***@two?*** c"),
+        ("http://host:5000/a@b and me@there", "http://host:5000/a@b and me@there"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+        ("is this http://host:5000? no: me@there", "is this http://host:5000? no: me@there"),
+    ],
+)
+def test_an_address_is_shown_without_what_may_be_a_password(text, shown):
+    assert without_password(text) == shown
+
+
+def test_a_reason_that_is_cut_short_shows_no_part_of_a_password():
+    """The address begins before the 200th letter, and its password ends after it."""
+    told = reason(ConnectionError(f"{'no answer ' * 18} http://me:{'secret' * 9}@host:5000"))
+    assert "no answer" in told
+    assert "secret" not in told
 
 
 def test_processes_that_start_together_share_one_new_store(tmp_path):

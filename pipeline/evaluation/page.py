@@ -2,11 +2,12 @@
 
 import base64
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.tracking.failures import without_password
 
 
 def render(template: Path, **values: Any) -> str:
@@ -36,5 +37,4 @@ def _percent(share: float, digits: int = 2) -> str:
 
 def _shown(value: object) -> str:
     """Return a setting as text, without the passwords and tokens that an address may carry."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return re.sub(r"(://[^\s?]*)\?[^\s\"]+", r"\1?***", re.sub(r"://[^/\s]*@", "://***@", text))
+    return without_password(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -1,18 +1,17 @@
 """What sweeps and searches must not be given: Hydra and MLflow keep their commands as they are."""
 
-import re
-
 from pipeline.core.errors import PipelineError
-
-SECRET = re.compile(r"://[^/\s]*@|https?://\S*\?")
-"""An address with a user and a password, or with a query, which may be a token."""
+from pipeline.tracking.failures import without_password
 
 
 def refuse(overrides: list[str]) -> None:
-    """Raise PipelineError where one of `overrides` is an address with a password or a token in it."""
+    """Raise PipelineError where one of `overrides` is an address with a password, or with a query: it may be a token.
+
+    The path of an SQLite file has neither, whatever signs it has.
+    """
     for override in overrides:
         key, _, value = override.partition("=")
-        if SECRET.search(value):
+        if without_password(value) != value and not value.lstrip("'\"").startswith("sqlite:"):
             raise PipelineError(
                 f"{key} is an address with a password or a token, and a sweep keeps its command; accepted: one "
                 "without; FER2013_ARCHIVE and MLFLOW_TRACKING_URI in the environment may have them"

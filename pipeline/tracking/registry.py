@@ -11,6 +11,7 @@ from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import waiting
 from pipeline.core.schema import EMOTIONS
+from pipeline.tracking.failures import failures, reason
 
 if TYPE_CHECKING:
     from pipeline.tracking.tracker import Tracker
@@ -41,8 +42,8 @@ def offer(tracker: "Tracker", run_id: str, data: dict[str, str], classes: list[s
             version = mlflow.register_model(f"runs:/{run_id}/model", model, tags=tags).version
             tracker.client.update_registered_model(model, __doc__)
             tracker.client.set_registered_model_alias(model, CHAMPION, version)
-    except mlflow.MlflowException as error:
-        raise PipelineError(f"{tracker.name} does not register the model: {str(error).splitlines()[0]}") from error
+    except failures() as error:
+        raise PipelineError(f"{tracker.name} does not register the model: {reason(error)}") from error
     print(f"champion: models:/{model}@{CHAMPION} is version {version}, val accuracy {val_accuracy:.2%}")
     return f"models:/{model}/{version}"
 
@@ -59,5 +60,7 @@ def _champion(tracker: "Tracker", model: str) -> dict[str, str]:
 
     try:
         return tracker.client.get_model_version_by_alias(model, CHAMPION).tags
-    except mlflow.MlflowException:
-        return {}
+    except mlflow.MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # no such model, no such alias
+            return {}
+        raise  # a store that fails has not said that there is no champion
