@@ -55,9 +55,9 @@ def search(name: str, settings: space.Search) -> None:
     """
     corners = space.corners(name, settings)
     cfg = corners[0]
-    folder = paths.HOME / "multirun" / f"search-{name}-{_key(settings, corners)}"
+    digest = prepare(cfg.data)
+    folder = paths.HOME / "multirun" / f"search-{name}-{_key(settings, corners, digest)}"
     study = Study(folder, settings)
-    prepare(cfg.data, folder / "data")
     runtime.configure()
     tracker = Tracker(cfg.tracking)
     with study.turn:
@@ -75,10 +75,13 @@ def search(name: str, settings: space.Search) -> None:
             _conclude(study, settings, folder, tracker, parent)
 
 
-def _key(settings: space.Search, corners: list[Config]) -> str:
-    """Return the fingerprint of what the results depend on; how many trials are wanted is not of it."""
+def _key(settings: space.Search, corners: list[Config], digest: str) -> str:
+    """Return the fingerprint of what the results depend on; how many trials are wanted is not of it.
+
+    `digest` is that of the images.
+    """
     configurations = [corner.model_dump(exclude={"tracking", "evaluate"}) for corner in corners]
-    return provenance.fingerprint(settings.model_dump(exclude={"trials", "overrides"}), configurations)
+    return provenance.fingerprint(settings.model_dump(exclude={"trials", "overrides"}), configurations, digest)
 
 
 def _run(study: Study, settings: space.Search, folder: Path, parent: str) -> None:

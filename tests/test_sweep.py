@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -126,6 +127,41 @@ def test_a_killed_sweep_goes_on_where_it_was(project):
     assert "goes on after epoch 2 of 3" in done.stdout
     assert job(project, 0) == first
     assert sorted(run.info.status for run in runs(project)) == ["FINISHED"] * 4
+
+
+def test_a_training_with_overrides_is_one_run_that_is_scored_and_goes_on_where_it_was(project):
+    arguments = ("model=linear", "train.epochs=3")
+    training = project.start("python", "-m", "pipeline.train", *arguments)
+    next(line for line in training.stdout if line.startswith("epoch  2"))
+    os.killpg(training.pid, signal.SIGKILL)
+    training.wait()
+    done = project.stage("train", *arguments)
+    assert f"1 job in {folder(project)}" in done.stdout
+    assert "goes on after epoch 2 of 3" in done.stdout
+    assert "| 1 | model=linear, train.epochs=3 |" in done.stdout
+    (run,) = runs(project)
+    assert (run.info.run_name, run.info.status) == ("model=linear, epochs=3", "FINISHED")
+    assert run.data.tags["source"] == "manual"
+    assert run.data.metrics["kept_val_accuracy"] == job(project, 0)["val"]["accuracy"]
+    assert not project.path("results").exists()
+    assert "finished already" in project.stage("train", *arguments).stdout
+
+
+def test_values_to_combine_need_the_flag_of_a_sweep(project):
+    done = project.stage("train", "seed=1,2", check=False)
+    assert done.returncode == 1
+    assert "-m" in done.stderr
+    assert not project.path("multirun").exists()
+
+
+@pytest.mark.xdist_group("swept")
+def test_on_other_images_it_is_another_sweep(swept):
+    project, _, _ = swept
+    shutil.copytree(project.folder, project.folder.with_name("other images"))
+    other = Project(project.folder.with_name("other images"))
+    shutil.rmtree(other.path("data"))
+    other.edit("conf/data/faces.yaml", "draw_seed: 2013", "draw_seed: 1")
+    assert "finished already" not in other.stage("train", "-m", "model=linear", "seed=1,2").stdout
 
 
 @pytest.mark.parametrize(

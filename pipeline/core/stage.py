@@ -45,7 +45,8 @@ def stage(main: Callable[[Config, Job], None]) -> Callable[[], None]:
     """Make `main` a command: compose and check the configuration, then call it with that and the job.
 
     Without overrides the outputs go to the workspace, which belongs to params.yaml as it stands; with any, to
-    a folder of their own. `-m` sweeps (pipeline/sweeps/sweep.py), and Hydra's other flags (`--cfg job`, `--help`) work.
+    a folder of their own: a training is then a sweep of one job. `-m` sweeps (pipeline/sweeps/sweep.py), and Hydra's
+    other flags (`--cfg job`, `--help`) work.
     """
     name = Path(main.__code__.co_filename).stem
 
@@ -60,13 +61,15 @@ def stage(main: Callable[[Config, Job], None]) -> Callable[[], None]:
         if flags & {"-m", "--multirun"}:
             if name != "train" or len(flags) > 1:
                 raise PipelineError(f"a sweep is `python -m pipeline.train -m OVERRIDES`, not {' '.join(sys.argv)}")
-            # Not a dependency of the stage: DVC never sweeps.
-            importlib.import_module("pipeline.sweeps.sweep").sweep([a for a in arguments if a not in flags])
+            _sweep([a for a in arguments if a not in flags])
         elif flags:
             config.prepare()
             hydra.main(config_path=str(paths.CONF), config_name="config", version_base="1.3")(task)()
         else:
             cfg, choices = config.compose(arguments)
+            if name == "train" and arguments:
+                _sweep(arguments)
+                return
             own = paths.ROOT / "outputs" / f"{datetime.now():%Y-%m-%d/%H-%M-%S-%f}"
             main(cfg, Job(paths.Outputs(own if arguments else paths.ROOT), _source(), choices))
 
@@ -94,6 +97,11 @@ def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
             sys.exit(message)
 
     return run
+
+
+def _sweep(arguments: list[str]) -> None:
+    # Not a dependency of the stage: DVC never sweeps.
+    importlib.import_module("pipeline.sweeps.sweep").sweep(arguments)
 
 
 def _source() -> str:

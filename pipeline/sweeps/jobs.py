@@ -21,8 +21,8 @@ from pipeline.train import train
 RESULT = "job.json"
 
 
-def prepare(data: Data, audits: Path) -> None:
-    """Download and preprocess `data` unless its arrays are there, once however many ask; the audit goes to `audits`.
+def prepare(data: Data) -> str:
+    """Download and preprocess `data` unless its arrays are there, once however many ask; return its digest.
 
     Raises PipelineError where the arrays are those of other settings: jobs share them by the data set's name.
     """
@@ -36,8 +36,9 @@ def prepare(data: Data, audits: Path) -> None:
             from pipeline import download, preprocess
 
             download.download(data, paths.raw(data.name))
-            preprocess.preprocess(data, paths.Outputs(audits / data.name))
+            preprocess.preprocess(data, paths.Outputs(paths.HOME / "outputs" / "prepared" / data.name))
         arrays.check(folder, data)
+        return arrays.identity(folder)["digest"]
 
 
 def label(swept: list[str]) -> str:
@@ -71,7 +72,7 @@ def run_job(
     # Where the whole was killed and started again, a process of the first start may still be at work here.
     with waiting(job.out.root / "job.lock"):
         result = read_result(job.out.root)
-        if _is_finished(result, cfg):
+        if result["status"] == "FINISHED":
             print(f"{title}: finished already")
             return result
         print(title)
@@ -134,10 +135,3 @@ def read_result(folder: Path) -> dict[str, Any]:
         return files.read_json(folder / RESULT)
     except (OSError, PipelineError):
         return {"status": "KILLED", "label": f"job {folder.name}", "error": "its process ended before it did"}
-
-
-def _is_finished(result: dict[str, Any], cfg: Config) -> bool:
-    """Tell whether the job of `result` is done, on the data as they are now."""
-    from pipeline.data import arrays
-
-    return result["status"] == "FINISHED" and result["data"] == arrays.identity(paths.arrays(cfg.data.name))

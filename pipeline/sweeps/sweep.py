@@ -1,9 +1,10 @@
 """Hydra multirun: trains every combination of options, scores each on val, and says which one is best.
 
-A sweep is known by its jobs' configurations and the training's code: given again, it goes on in the same folder, and
-its finished jobs are not run twice.
+A sweep is known by its jobs' configurations, the images and the training's code: given again, it goes on in the same
+folder, and its finished jobs are not run twice. A training with overrides is a sweep of one job, with one MLflow run.
 """
 
+import contextlib
 import shlex
 import sys
 from datetime import datetime
@@ -50,17 +51,19 @@ def sweep(arguments: list[str]) -> list[Path]:
     secrets.refuse(arguments)
     jobs = plan(arguments)
     launchers.check([o.input_line for o in _parse(arguments) if _is_hydras(o)], jobs[0].cfg.tracking)
-    key = _key(jobs)
+    sets = {job.cfg.data.model_dump_json(): job.cfg.data for job in jobs}
+    key = _key(jobs, [prepare(data) for data in sets.values()])
     folder, arguments = _folder(arguments, key)
-    with only_one(paths.HOME / "outputs" / f"{folder.name}.lock", "this very sweep"):
-        for data in {job.cfg.data.model_dump_json(): job.cfg.data for job in jobs}.values():
-            prepare(data, folder / "data")
+    with only_one(folder / "sweep.lock", "this very sweep"):
         _train_all(jobs, folder, arguments, key)
     return [folder / str(i) for i in range(len(jobs))]
 
 
 def plan(arguments: list[str]) -> list[Planned]:
-    """Return the jobs of the sweep, in Hydra's order, each composed and checked."""
+    """Return the jobs of the sweep, in Hydra's order, each composed and checked.
+
+    A single job is told from those of other sweeps by all of its overrides.
+    """
     parsed = [o for o in _parse(arguments) if not _is_hydras(o)]
     if intervals := [o.get_key_element() for o in parsed if o.is_sweep_override() and not o.is_discrete_sweep()]:
         raise PipelineError(f"{intervals[0]} is an interval, which has no end; give values or range(a,b,step)")
@@ -70,7 +73,7 @@ def plan(arguments: list[str]) -> list[Planned]:
         raise PipelineError(f"the sweep has no jobs: {', '.join(sorted(swept))} has no values")
     jobs = []
     for overrides in combinations:
-        differing = [o for o in overrides if o.partition("=")[0] in swept]
+        differing = [o for o in overrides if o.partition("=")[0] in swept or len(combinations) == 1]
         jobs.append(Planned(overrides, differing, config.compose(overrides)[0]))
     if len({job.cfg.tracking for job in jobs}) > 1:
         raise PipelineError("a sweep keeps its runs in one store; sweep over anything but tracking")
@@ -87,9 +90,12 @@ def _is_hydras(override: Override) -> bool:
     return override.key_or_group.split(".")[0].split("/")[0] == "hydra"
 
 
-def _key(jobs: list[Planned]) -> str:
-    """Return the fingerprint of what the sweep's results depend on: its configurations and the code, no launcher."""
-    return provenance.fingerprint([(job.swept, job.cfg.model_dump(exclude={"evaluate"})) for job in jobs])
+def _key(jobs: list[Planned], digests: list[str]) -> str:
+    """Return the fingerprint of what the sweep's results depend on: configurations, images and code, no launcher.
+
+    `digests` are those of the images.
+    """
+    return provenance.fingerprint([(job.swept, job.cfg.model_dump(exclude={"evaluate"})) for job in jobs], digests)
 
 
 def _folder(arguments: list[str], key: str) -> tuple[Path, list[str]]:
@@ -101,7 +107,9 @@ def _folder(arguments: list[str], key: str) -> tuple[Path, list[str]]:
     if named:
         folder = Path(str(getattr(named[-1], "text", named[-1]))).resolve()  # quoted, or not
         if (folder / PARENT).exists() and files.read_json(folder / PARENT)["key"] != key:
-            raise PipelineError(f"{folder} holds another sweep, or one of other settings or code; name another folder")
+            raise PipelineError(
+                f"{folder} holds another sweep, or one of other settings, images or code; name another folder"
+            )
         return folder, arguments
     new = paths.HOME / "multirun" / f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{key}"
     folder = next(iter(sorted(new.parent.glob(f"*-{key}"))), new)
@@ -110,14 +118,14 @@ def _folder(arguments: list[str], key: str) -> tuple[Path, list[str]]:
 
 
 def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], key: str) -> None:
-    """Have Hydra's launcher run the jobs, below one MLflow run, and sum up their results."""
+    """Have Hydra's launcher run the jobs, below one MLflow run where there are several, and sum up their results."""
     runtime.configure()
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(jobs[0].cfg.tracking)
     run_id = _parent(tracker, jobs, folder, arguments, key)
-    print(f"{len(jobs)} jobs in {folder}")
-    with tracker.active(run_id):
+    print(f"{len(jobs)} job{'s' if run_id else ''} in {folder}")
+    with tracker.active(run_id) if run_id else contextlib.nullcontext():
         sys.argv = [sys.argv[0], "-m", *arguments]
         lost: list[str] = []
         try:
@@ -142,17 +150,23 @@ def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], key: str
             summary = f"{len(failed)} of {len(jobs)} jobs failed; the same command tries them again"
             reasons = [f"  {r['label']}: {r['error']}" for r in failed]
             raise PipelineError("\n".join([*lost, summary, *reasons]))
+        if lost:
+            raise PipelineError(f"{lost[0]}; all {len(jobs)} jobs are finished")
 
 
-def _parent(tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str], key: str) -> str:
-    """Return the MLflow run of the sweep: that of its earlier start, or a new one."""
+def _parent(tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str], key: str) -> str | None:
+    """Return the MLflow run of the sweep: that of its earlier start, or a new one; None for a single job."""
     from pipeline.tracking.failures import without_password
 
+    kept = {"key": key, "jobs": [job.swept for job in jobs]}
+    if len(jobs) == 1:
+        files.write_sealed(folder / PARENT, {"mlflow_run_id": None, **kept})
+        return None
     command = without_password(shlex.join(["python", "-m", "pipeline.train", "-m", *arguments]))
     keys = [label([part]).partition("=")[0] for part in jobs[0].swept]
     tags = {"source": "sweep", "sweep": folder.name, "command": command, "data": jobs[0].cfg.data.name}
-    name = f"sweep of {' x '.join(keys) or 'one configuration'}, {len(jobs)} jobs"
-    return parent_run(tracker, folder / PARENT, name, tags, key=key, jobs=[job.swept for job in jobs])
+    name = f"sweep of {' x '.join(keys)}, {len(jobs)} jobs"
+    return parent_run(tracker, folder / PARENT, name, tags, **kept)
 
 
 def job(composed: DictConfig) -> None:
@@ -166,7 +180,7 @@ def job(composed: DictConfig) -> None:
         config.check(composed),
         Job(
             paths.Outputs(Path(hydra_config.runtime.output_dir)),
-            "sweep",
+            "sweep" if parent["mlflow_run_id"] else "manual",
             config.chosen(hydra_config),
             label=label(parent["jobs"][number]),
             sweep=folder.name,
@@ -178,8 +192,10 @@ def job(composed: DictConfig) -> None:
     )
 
 
-def _write(tracker: Any, run_id: str, folder: Path, results: list[dict[str, Any]], table: list[dict[str, Any]]) -> None:
-    """Leave the table in the sweep's folder and in its MLflow run."""
+def _write(
+    tracker: Any, run_id: str | None, folder: Path, results: list[dict[str, Any]], table: list[dict[str, Any]]
+) -> None:
+    """Leave the table in the sweep's folder, and in its MLflow run where it has one."""
     columns = ("label", "status", "epoch", "epochs", "minutes", "mlflow_run_id")
     scores = ("accuracy", "accuracy_low", "accuracy_high", "loss", "macro_f1")
     jobs = [
@@ -188,6 +204,8 @@ def _write(tracker: Any, run_id: str, folder: Path, results: list[dict[str, Any]
     ]
     files.write_csv(folder / "sweep.csv", jobs)
     files.replace(folder / "sweep.md", (ranking.markdown(table) + "\n").encode())
+    if not run_id:
+        return
     best = table[0]["best"]["val"]["accuracy"]
     tracker.log_metrics(run_id, {"best_val_accuracy": best, "jobs": len(results)}, step=0)
     tracker.log_files(run_id, [folder / "sweep.csv", folder / "sweep.md"])
