@@ -100,7 +100,7 @@ def summed_up(
 
     classes, test = run["config"]["data"]["classes"], splits["test"]
     clean = arrays.clean_test(paths.arrays(run["data"]["name"]), test)
-    others = saved.named(cfg.evaluate.ensemble, len(classes))
+    others = saved.named(cfg.evaluate.ensemble, classes)
     facts = saved.facts(paths.Outputs().model, len(classes))
     trusted = {name: calibration.scaled(p, facts.temperature) for name, p in probabilities.items()}
     shown = inspected(test, probabilities["test"], classes, cfg.evaluate.inspect, cfg.seed)

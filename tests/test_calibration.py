@@ -34,6 +34,15 @@ def test_the_threshold_is_the_lowest_from_which_on_answers_are_right_often_enoug
     assert calibration.sure(probabilities, labels, 1.0) == {"share": 0.0, "accuracy": 0.0}
 
 
+@pytest.mark.parametrize("first_is_right", [True, False])
+def test_answers_of_the_same_probability_are_sure_together_or_not_at_all(first_is_right):
+    """A network that says the same of every image, and is right on a few of them."""
+    probabilities = np.tile([0.2, 0.5, 0.3], (100, 1))
+    labels = np.array([1] * 20 + [0] * 80)
+    labels = labels if first_is_right else labels[::-1]
+    assert calibration.threshold(probabilities, labels) == 1.0
+
+
 def test_a_probability_of_nothing_stays_a_number():
     scaled = calibration.scaled(np.array([[1.0, 0.0, 0.0]], np.float32), 2.0)
     assert scaled.sum() == pytest.approx(1)

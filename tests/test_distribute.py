@@ -24,6 +24,7 @@ pytestmark = pytest.mark.slow
 
 ADAM = Adam(name="adam", learning_rate=0.01, beta_1=0.9, beta_2=0.999)
 SGD = Sgd(name="sgd", learning_rate=0.05, momentum=0.9, weight_decay=0.0)
+CLASSES = ["happy", "sad"]
 DEVICES = ("CPU:0", "CPU:1")
 CASES = {
     "the last batch is smaller": (ADAM, 8),
@@ -120,7 +121,9 @@ def main(folder: Path) -> None:
 
 def teacher(folder: Path) -> Teacher:
     """Return a network as teacher, whose answers are not the labels."""
-    network().save(folder / "teacher.h5", include_optimizer=False)
+    from pipeline.training import saved
+
+    saved.save(network(), folder / "teacher.h5", saved.Facts(CLASSES, 1.0, 0.0))
     digest = hashlib.sha256((folder / "teacher.h5").read_bytes()).hexdigest()
     return Teacher(networks={str(folder / "teacher.h5"): digest}, share=0.4, mirror=True)
 
@@ -129,7 +132,7 @@ def recipe(optimizer: Optimizer, batch: int, epochs: int, by: Teacher = NO_TEACH
     from pipeline.training import fit
 
     settings = Train(epochs=epochs, batch_size=batch, keep="last", label_smoothing=0.0)
-    return fit.Recipe(AFFINE, optimizer, Constant(name="constant"), by, settings, 7)
+    return fit.Recipe(CLASSES, AFFINE, optimizer, Constant(name="constant"), by, settings, 7)
 
 
 def network(dropout: float = 0.0):

@@ -54,7 +54,7 @@ def train(
 
     settings = Train(epochs=epochs, batch_size=16, keep=keep, label_smoothing=0.0)
     optimizer = optimizer.model_copy(update={"learning_rate": learning_rate})
-    recipe = fit.Recipe(AFFINE, optimizer, schedule, NO_TEACHER, settings, 7)
+    recipe = fit.Recipe(["happy", "sad"], AFFINE, optimizer, schedule, NO_TEACHER, settings, 7)
     return model, fit.fit(model, *splits, recipe, checkpoint, on_epoch)
 
 

@@ -28,6 +28,11 @@ def test_a_cosine_without_warmup_begins_at_its_peak():
     np.testing.assert_allclose([float(rate(0)), float(rate(50)), float(rate(100))], [0.4, 0.2, 0], atol=1e-6)
 
 
+def test_a_warmup_of_nearly_all_steps_leaves_one_to_fall():
+    rate = optimizers.rate(Cosine(name="cosine", warmup=0.99), 0.4, 10)
+    np.testing.assert_allclose([float(rate(0)), float(rate(9)), float(rate(10))], [0, 0.4, 0], atol=1e-6)
+
+
 @pytest.mark.parametrize("name", DECAYED)
 def test_weight_decay_shrinks_kernels_alone(name):
     net = keras.Sequential(

@@ -47,19 +47,21 @@ def named(path, monkeypatch) -> dict[str, str]:
 
 
 def test_networks_are_named_by_file_and_digest(path, named):
-    (network,) = saved.named(named, 3)
+    (network,) = saved.named(named, FACTS.classes)
     assert network.output_shape == (None, 3)
     path.write_bytes(path.read_bytes() + b"more")
     with pytest.raises(PipelineError, match=r"model\.h5 is not the network that is named; .*accepted: [0-9a-f]{64}$"):
-        saved.named(named, 3)
+        saved.named(named, FACTS.classes)
     path.unlink()
     with pytest.raises(PipelineError, match="its SHA-256: missing"):
-        saved.named(named, 3)
+        saved.named(named, FACTS.classes)
 
 
-def test_a_named_network_of_other_emotions_is_refused(named):
-    with pytest.raises(PipelineError, match=r"model\.h5 tells 3 emotions apart, and the data have 4"):
-        saved.named(named, 4)
+@pytest.mark.parametrize("classes", [FACTS.classes[::-1], ["angry", "fear", "sad"], FACTS.classes[:2]])
+def test_a_named_network_of_other_emotions_is_refused(named, classes):
+    said = rf"model\.h5 has the outputs happy, sad, surprise, and the data the emotions {', '.join(classes)}; accepted"
+    with pytest.raises(PipelineError, match=said):
+        saved.named(named, classes)
 
 
 # Damage

@@ -34,7 +34,8 @@ def threshold(probabilities: np.ndarray, labels: np.ndarray, accuracy: float = S
     highest = probabilities.max(1)
     order = np.argsort(-highest, kind="stable")
     right = np.cumsum(probabilities.argmax(1)[order] == labels[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero(right >= accuracy)
+    last = np.append(np.diff(highest[order]) < 0, True)  # of those with the same probability, which answer together
+    enough = np.flatnonzero(last & (right >= accuracy))
     return float(highest[order][enough[-1]]) if len(enough) else 1.0
 
 

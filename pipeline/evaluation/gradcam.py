@@ -7,6 +7,7 @@ import tensorflow as tf
 from pipeline.core.schema import IMAGE_SIZE
 from pipeline.training import batches
 
+CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.SeparableConv2D)
 FINEST = 6
 """Cells along a side of the map that is looked at, at least: coarser ones say nothing of a face's parts."""
 
@@ -33,12 +34,11 @@ def maps(model: keras.Model, images: np.ndarray, emotions: np.ndarray) -> np.nda
     """Return (n, 48, 48) float32 in [0, 1]: how much each place of (n, 48, 48, 1) images speaks for its emotion.
 
     `emotions` (n,) are outputs of the network. Where nothing speaks for one, its map is 0. Source: Grad-CAM, Selvaraju
-    et al. 2017, arXiv:1610.02391, on the last layer with a map of 6x6 cells or more; of the logarithm of the
-    probability, so that what speaks for all emotions alike does not count.
+    et al. 2017, arXiv:1610.02391, on the last layer with a map of 6x6 cells or more, or else the finest map there is;
+    of the logarithm of the probability, so that what speaks for all emotions alike does not count.
     """
-    fine = [layer for layer in model.layers if len(layer.output.shape) == 4 and layer.output.shape[1] >= FINEST]
     with tf.GradientTape() as tape:
-        features, probabilities = _run(model, fine[-1], tf.constant(images, tf.float32))
+        features, probabilities = _run(model, _looked_at(model), tf.constant(images, tf.float32))
         of_emotion = tf.gather(probabilities, emotions, axis=1, batch_dims=1)
         score = tf.reduce_sum(tf.math.log(tf.maximum(of_emotion, 1e-12)))
     weights = tf.reduce_mean(tape.gradient(score, features), axis=(1, 2), keepdims=True)
@@ -49,7 +49,15 @@ def maps(model: keras.Model, images: np.ndarray, emotions: np.ndarray) -> np.nda
 
 
 def _convolves(model: keras.Model) -> bool:
-    return any(isinstance(layer, keras.layers.Conv2D | keras.layers.SeparableConv2D) for layer in model.layers)
+    return any(isinstance(layer, CONVOLUTIONS) for layer in model.layers)
+
+
+def _looked_at(model: keras.Model) -> keras.Layer:
+    """Return the layer whose map is looked at, one from the first convolution on."""
+    first = next(i for i, layer in enumerate(model.layers) if isinstance(layer, CONVOLUTIONS))
+    sizes = {layer: layer.output.shape[1] for layer in model.layers[first:] if len(layer.output.shape) == 4}
+    enough = min(FINEST, max(sizes.values()))
+    return [layer for layer, size in sizes.items() if size >= enough][-1]
 
 
 def _run(model: keras.Model, layer: keras.Layer, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

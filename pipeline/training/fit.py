@@ -21,8 +21,9 @@ SCORING_BATCH = 256
 
 
 class Recipe(NamedTuple):
-    """How a network is trained."""
+    """What emotions a network learns to tell apart, and how."""
 
+    classes: list[str]
     augment: Augment
     optimizer: Optimizer
     schedule: Schedule
@@ -33,7 +34,7 @@ class Recipe(NamedTuple):
     @classmethod
     def of(cls, cfg: Config) -> "Recipe":
         """Return what `cfg` says of training."""
-        return cls(**{name: getattr(cfg, name) for name in cls._fields})
+        return cls(cfg.data.classes, *(getattr(cfg, name) for name in cls._fields[1:]))
 
     def steps(self, images: int) -> int:
         """Return how many batches hold `images` images; the last one may be smaller."""
@@ -51,7 +52,7 @@ def trainable(model: keras.Model, recipe: Recipe, images: int, devices: tuple[st
         copy = keras.models.clone_model(model, clone_function=normalization.fused)
         copy.set_weights(model.get_weights())
         if recipe.teacher.networks:
-            copy = teaching.Taught(copy, teaching.teach(recipe.teacher, model.output_shape[-1]))
+            copy = teaching.Taught(copy, teaching.teach(recipe.teacher, recipe.classes))
         optimizer = optimizers.build(recipe.optimizer, recipe.schedule, recipe.train.epochs * recipe.steps(images))
         loss = distribute.Loss() if strategy else "categorical_crossentropy"
         # Not XLA: where it was tried on a CPU, the step was slower.
@@ -78,7 +79,7 @@ def fit(
     validation), images_per_second (without) and time (seconds since 1970).
     Raises PipelineError where the loss is no longer a finite number.
     """
-    classes, settings = model.output_shape[-1], recipe.train
+    classes, settings = len(recipe.classes), recipe.train
     trained = trainable(model, recipe, len(train), devices)
     state = checkpoint.restore(trained) or State([], trained.get_weights())
     done = len(state.history)

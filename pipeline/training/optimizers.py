@@ -20,7 +20,7 @@ def build(optimizer: Optimizer, schedule: Schedule, steps: int) -> keras.Optimiz
     if optimizer.name == "adamw":
         built = keras.optimizers.AdamW(**settings)
     elif optimizer.name == "muon":
-        # Muon is not for the layer that tells classes apart, nor for kernels that see one channel each: Adam is.
+        # Muon is not for a dense layer that tells classes apart, nor for kernels that see one channel each: Adam is.
         built = Muon(**settings, adam_weight_decay=decay, exclude_layers=["dense", "depthwise"])
     else:
         built = keras.optimizers.SGD(**settings, nesterov=True)
@@ -32,7 +32,7 @@ def rate(schedule: Schedule, peak: float, steps: int) -> float | keras.optimizer
     """Return the learning rate, `peak` at its highest, over `steps` steps."""
     if schedule.name == "constant":
         return peak
-    warmup = round(schedule.warmup * steps)
+    warmup = min(round(schedule.warmup * steps), steps - 1)
     if not warmup:
         return keras.optimizers.schedules.CosineDecay(peak, steps)
     return keras.optimizers.schedules.CosineDecay(0.0, steps - warmup, warmup_target=peak, warmup_steps=warmup)

@@ -36,7 +36,12 @@ def check(file: "h5py.File") -> None:
     text = file.attrs.get("model_config")
     if not isinstance(text, str | bytes):
         raise PipelineError("holds no network of Keras")
-    for part in _named(json.loads(text)):
+    check_layers(json.loads(text))
+
+
+def check_layers(config: Any) -> None:
+    """Raise PipelineError where a network's configuration, as Keras writes it, names what is not plain."""
+    for part in _named(config):
         _check_class(part)
 
 

@@ -94,21 +94,23 @@ def _seal(content: bytes) -> bytes:
     return _SEAL + hashlib.sha256(content).hexdigest().encode()
 
 
-def named(networks: dict[str, str], classes: int) -> list["keras.Model"]:
+def named(networks: dict[str, str], classes: list[str]) -> list["keras.Model"]:
     """Return the networks in .h5 files of this checkout, each of which is named with its SHA-256.
 
-    Raises PipelineError where a file is missing or another one, or tells another number of emotions apart.
+    Raises PipelineError where a file is missing or another one, or its outputs are not the emotions `classes`, in
+    that order.
     """
     return [_named(paths.ROOT / name, digest, classes) for name, digest in networks.items()]
 
 
-def _named(path: Path, digest: str, classes: int) -> "keras.Model":
+def _named(path: Path, digest: str, classes: list[str]) -> "keras.Model":
     found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "missing"
     if found != digest:
         raise PipelineError(f"{path} is not the network that is named; its SHA-256: {found}; accepted: {digest}")
     network = load(path)
-    if network.output_shape[-1] != classes:
-        raise PipelineError(f"{path} tells {network.output_shape[-1]} emotions apart, and the data have {classes}")
+    if (own := facts(path, network.output_shape[-1]).classes) != classes:
+        given = f"has the outputs {', '.join(own)}, and the data the emotions {', '.join(classes)}"
+        raise PipelineError(f"{path} {given}; accepted: the same, in the same order")
     return network
 
 

@@ -36,8 +36,8 @@ class Taught(keras.Model):
         return super().compute_loss(x, self.teach(x, y) if training else y, y_pred, sample_weight, training)
 
 
-def teach(teacher: Teacher, classes: int) -> Teach:
-    """Return what blends labels with the mean of what the networks of `teacher` say, by its share."""
+def teach(teacher: Teacher, classes: list[str]) -> Teach:
+    """Return what blends labels with the mean of what the networks of `teacher` say of `classes`, by its share."""
     networks = saved.named(teacher.networks, classes)
 
     def blend(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
