@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.explain", description=main.__doc__)
-    parser.add_argument("inputs", nargs="*", metavar="FILE|FOLDER", help="pictures; without any, images of a split")
+    inputs = "pictures, folders of them; without any, images of a split"
+    parser.add_argument("inputs", nargs="*", metavar="FILE|FOLDER", help=inputs)
     options.add(parser)
     parser.add_argument("--data", default="fer2013", help="the data set of the split; %(default)s without it")
     parser.add_argument("--split", choices=["val", "test"], default="test")
@@ -55,18 +56,26 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def of_pictures(network: "Network", inputs: list[str], whole: bool) -> list[dict[str, Any]]:
-    """Return the faces in the pictures that `inputs` name, with what the network says of them.
+    """Return the first faces in the pictures that `inputs` name, at most MOST, with what the network says of them.
 
-    Raises PipelineError where a picture cannot be read.
+    Videos in a folder are passed over. Raises PipelineError where a video is named, a picture cannot be read, or no
+    picture or no face is there.
     """
     from pipeline.prediction import detection, media
 
+    if videos := [name for name in inputs if media.is_video(Path(name)) and not Path(name).is_dir()]:
+        raise PipelineError(f"{videos[0]} is a video; accepted: pictures, and folders of them")
     detector = detection.whole if whole else detection.load()
+    pictures = [path for _, path in media.files(inputs, paths.ROOT / "outputs") if not media.is_video(path)]
+    if not pictures:
+        raise PipelineError(f"no picture in {', '.join(inputs)}; accepted: {' '.join(sorted(media.PICTURES))}")
     found: list[dict[str, Any]] = []
-    for _, path in media.files(inputs, paths.ROOT / "outputs"):
-        for frame in () if media.is_video(path) else media.frames(path):
+    for path in pictures:
+        for frame in media.frames(path):
             (faces,) = network.faces([frame.pixels], [detector(frame.pixels)])
             found += [face.shown(frame.pixels) for face in faces]
+        if len(found) >= MOST:
+            break
     if not found:
         raise PipelineError("no face is found; --whole takes each picture as one")
     return found[:MOST]

@@ -13,6 +13,7 @@ from pipeline.training import runtime
 if TYPE_CHECKING:
     import numpy as np
 
+    from pipeline.core.schema import Data
     from pipeline.data.arrays import Split
     from pipeline.exporting.runtimes import Predict
 
@@ -35,15 +36,17 @@ def main(arguments: list[str]) -> None:
         raise PipelineError(f"{path} is no .h5 file; accepted: one that a training left, models/model.h5 by default")
     cfg, _ = config.compose([a for a in arguments if "=" in a])
     runtime.configure()
-    rows = export(path, cfg.data.name, cfg.data.classes)
+    rows = export(path, cfg.data)
     files.write_csv(path.with_name(f"{path.stem}-export.csv"), rows)
 
 
-def export(path: Path, data: str, classes: list[str]) -> list[dict[str, Any]]:
+def export(path: Path, data: "Data") -> list[dict[str, Any]]:
     """Write the files beside `path`, each of them once it has proved itself; return a row for each, the .h5 first.
 
-    A row holds the file's name, its bytes, its accuracy on val and test, and the share of their images on which it
-    names the emotion that the .h5 names. Raises PipelineError where a file fails: it is not kept then.
+    The emotions are those that `path` names, in its order; they are printed. A row holds the file's name, its bytes,
+    its accuracy on the images of `data` in val and test that show one of them, and the share of these on which it names
+    the emotion that the .h5 names. Raises PipelineError where a file fails, which is not kept then, or `data` lacks an
+    emotion.
     """
     import numpy as np
 
@@ -52,12 +55,12 @@ def export(path: Path, data: str, classes: list[str]) -> list[dict[str, Any]]:
     from pipeline.training import batches, saved
 
     model = saved.load(path)
-    if model.output_shape[-1] != len(classes):
-        raise PipelineError(
-            f"{path} tells {model.output_shape[-1]} emotions apart, and {data} has {len(classes)}; choose other data "
-            "with data=NAME, or some of its emotions with data.classes=[...]"
-        )
-    train, val, test = (arrays.load(paths.arrays(data), name, classes) for name in ("train", "val", "test"))
+    classes = saved.facts(path, model.output_shape[-1]).classes
+    if lacking := [emotion for emotion in classes if not all(data.counts.get(emotion, [0]))]:
+        where = f"{data.name} has no images of it; accepted: data=NAME, a data set with all of its emotions"
+        raise PipelineError(f"{path} names the emotion {lacking[0]}, and {where}")
+    train, val, test = (arrays.load(paths.arrays(data.name), name, classes) for name in ("train", "val", "test"))
+    print(f"{path}: {', '.join(classes)}")
     chosen = np.random.default_rng(0).choice(len(train), min(CALIBRATION, len(train)), replace=False)
     truth = np.concatenate([val.labels, test.labels])
 

@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> None:
     if bool(asked.inputs) == bool(asked.camera):
         raise PipelineError("nothing to look at; accepted: pictures, folders, videos, - or --camera NUMBER|VIDEO")
     runtime.configure()
+    sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's are: a file's name need be no text
     from pipeline.prediction import detection, network
 
     answering = network.find(asked.model, asked.tracking)

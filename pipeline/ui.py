@@ -1,5 +1,6 @@
 """The MLflow UI on this project's runs."""
 
+import argparse
 import os
 import sys
 
@@ -10,6 +11,10 @@ from pipeline.core.stage import command
 @command
 def main(arguments: list[str]) -> None:
     """Serve the store that params.yaml chooses on 127.0.0.1:5000; `arguments` go to `mlflow ui`, e.g. --port 5001."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.ui", add_help=False, allow_abbrev=False)
+    parser.add_argument("--host", "-h", default="127.0.0.1")
+    parser.add_argument("--port", "-p", type=int, default=os.environ.get("MLFLOW_PORT") or 5000)
+    at, others = parser.parse_known_args(arguments)
     cfg, _ = config.compose([])
     if cfg.tracking.uri and cfg.tracking.uri.startswith("http"):
         print("the runs are on a server, at the address that conf/tracking/server.yaml names")
@@ -19,9 +24,9 @@ def main(arguments: list[str]) -> None:
     store = Tracker(cfg.tracking).uri
     # Without these, MLflow 3.17 starts some ten processes where two do.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    served = ["mlflow", "ui", "--backend-store-uri", store, "--workers", "1", "--host", "127.0.0.1"]
-    print(f"http://127.0.0.1:5000 shows the runs of {paths.MLRUNS}; Ctrl-C ends it", flush=True)
-    os.execve(sys.executable, [sys.executable, "-m", *served, *arguments], environment)
+    served = ["mlflow", "ui", "--backend-store-uri", store, "--workers", "1", "--host", at.host, "--port", str(at.port)]
+    print(f"http://{at.host}:{at.port} shows the runs of {paths.MLRUNS}; Ctrl-C ends it", flush=True)
+    os.execve(sys.executable, [sys.executable, "-m", *served, *others], environment)
 
 
 if __name__ == "__main__":

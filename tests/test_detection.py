@@ -1,5 +1,7 @@
 """Faces are found where they are, and cut out as those of FER-2013."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -25,6 +27,11 @@ def test_faces_are_found_where_they_are_also_in_a_frame_larger_than_the_detector
 
 def test_there_are_none_in_an_empty_frame():
     assert detection.load()(np.full((300, 300, 3), 90, np.uint8)) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 900), (1, 2500), (3000, 1), (2, 60_000)])
+def test_there_are_none_in_a_strip(shape):
+    assert detection.load()(np.full((*shape, 3), 90, np.uint8)) == []
 
 
 def test_a_file_that_is_no_detector_is_refused(tmp_path):
@@ -53,3 +60,17 @@ def test_an_oblong_frame_as_a_whole_is_not_squeezed():
     cut = detection.crop(frame, *detection.whole(frame))
     rows, columns = (cut > 128).any(axis=1).sum(), (cut > 128).any(axis=0).sum()
     assert rows == columns == 4
+
+
+@pytest.mark.parametrize("shape", [(1, 40_000), (40_000, 1), (9, 40_000)])
+def test_a_strip_as_a_whole_needs_no_memory_for_the_square_around_it(shape):
+    frame = np.zeros((*shape, 3), np.uint8)
+    frame[shape[0] // 2 :, shape[1] // 2 if shape[1] > 1 else 0 :] = 200
+    tracemalloc.start()
+    try:
+        cut = detection.crop(frame, *detection.whole(frame))
+        assert tracemalloc.get_traced_memory()[1] < 150_000_000  # of 1,600,000,000 pixels
+    finally:
+        tracemalloc.stop()
+    assert cut[0, 0] == 0
+    assert cut[-1, -1] == 200

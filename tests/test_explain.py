@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import models
+from pipeline import explain, models
 from pipeline.core import paths
+from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS
 from pipeline.evaluation import gradcam
+from tests import scenes
 from tests.conftest import Project
 
 
@@ -55,10 +57,36 @@ def test_every_network_with_convolutions_has_maps(config, name):
     assert all(each.shape == (48, 48) and np.isfinite(each).all() for each in found["maps"].values())
 
 
+@pytest.mark.parametrize("settings", [["model.crop=0", "model.patch=12"], ["model.crop=4", "model.patch=8"]])
+def test_a_network_of_coarse_maps_has_them_too(config, settings):
+    net = models.build(config("model=patch_cnn", "model.widths=[8, 16]", *settings).model, 7)
+    images = np.random.default_rng(0).random((2, 48, 48, 1), np.float32)
+    assert gradcam.maps(net, images, np.array([3, 0])).max() == pytest.approx(1)
+
+
 def test_a_network_without_convolutions_is_not_explained(config):
     net = models.build(config("model=linear").model, 7)
     face = {"pixels": np.zeros((48, 48), np.uint8), "truth": None, "prediction": "happy"}
     assert gradcam.explained(net, [face], list(EMOTIONS)) == []
+
+
+def test_pictures_are_looked_at_until_there_are_faces_enough(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for i in range(explain.MOST):
+        Image.new("L", (60, 50), 10 * i).save(tmp_path / f"pictures/{i:02}.png")
+    (tmp_path / "pictures/last.png").write_text("no picture")
+    (tmp_path / "pictures/a film.mp4").write_text("no video: it is passed over")
+    network = scenes.answering(tmp_path)
+    assert len(explain.of_pictures(network, [str(tmp_path / "pictures")], whole=True)) == explain.MOST
+    (tmp_path / "pictures/00.png").unlink()
+    with pytest.raises(PipelineError, match=r"last\.png is no picture"):
+        explain.of_pictures(network, [str(tmp_path / "pictures")], whole=True)
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    (tmp_path / "a film.mp4").touch()
+    with pytest.raises(PipelineError, match=f"no picture in {tmp_path}; accepted: .bmp .gif .jpeg .jpg "):
+        explain.of_pictures(None, [str(tmp_path)], whole=True)
 
 
 @pytest.mark.slow
@@ -76,6 +104,8 @@ class TestCommand:
         [
             (["--images", "99"], "test has no image 99; accepted: 0 to 13"),
             (["empty.png"], "no face is found; --whole takes each picture as one"),
+            (["empty.png", "film.MP4"], "film.MP4 is a video; accepted: pictures, and folders of them"),
+            (["--data", "nothing"], "`python -m pipeline.download data=nothing` and `python -m pipeline.preprocess "),
         ],
     )
     def test_a_mistake_is_one_line(self, finished: Project, tmp_path, arguments, message):

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,7 +12,8 @@ from pipeline import models
 from pipeline.core.errors import PipelineError
 from pipeline.data import arrays
 from pipeline.exporting import formats, runtimes
-from pipeline.training import batches
+from pipeline.training import batches, saved
+from pipeline.training.saved import Facts
 from tests.conftest import Project
 
 NETWORKS = ("mini_xception", "patch_cnn")
@@ -68,8 +70,6 @@ class TestCommand:
             assert f"{row['file']} " in printed
 
     def test_a_file_that_answers_otherwise_is_not_kept(self, trained):
-        from pipeline.training import saved
-
         net = saved.load(trained.path("models/model.h5"))
         kernel, bias = net.get_weights()
         # int8 has 256 steps for all emotions' scores together: one that is far away leaves none for the others.
@@ -81,10 +81,29 @@ class TestCommand:
         assert "model-int8.tflite has a val_accuracy of" in done.stderr
         assert {p.name for p in trained.path("models").iterdir()} == {"model.h5", "model.tflite"}
 
-    def test_other_emotions_than_the_networks_are_refused(self, trained):
-        done = trained.stage("export", "data.classes=[happy,sad]", check=False)
+    def test_the_emotions_are_those_that_the_network_names(self, trained):
+        three_emotions(trained.path("models/model.h5"), ["surprise", "angry", "happy"])
+        printed = trained.stage("export").stdout
+        assert printed.splitlines()[0].endswith("models/model.h5: surprise, angry, happy")
+        for row in csv.DictReader(trained.path("models/model-export.csv").open()):
+            assert float(row["agreement"]) == float(row["val_accuracy"]) == float(row["test_accuracy"]) == 1
+
+    def test_an_emotion_of_which_there_are_no_images_is_refused(self, trained):
+        three_emotions(trained.path("models/model.h5"), ["surprise", "smile", "happy"])
+        done = trained.stage("export", check=False)
         assert done.returncode == 1
-        assert "tells 7 emotions apart, and faces has 2" in done.stderr
+        assert "names the emotion smile, and faces has no images of it; accepted: data=NAME" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def three_emotions(path: Path, named: list[str]) -> None:
+    """Make the network in `path` one that tells surprise, angry and happy apart, and calls them `named`."""
+    kernel, bias = saved.load(path).get_weights()
+    net = keras.Sequential(
+        [keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
+    )
+    net.set_weights([kernel[:, [6, 0, 3]], bias[[6, 0, 3]]])
+    saved.save(net, path, Facts(named, 1.0, 0.0))
 
 
 @pytest.mark.parametrize("arguments", [["nothing.h5"], ["params.yaml"]])

@@ -16,6 +16,8 @@ from pipeline.prediction.network import Network
 from tests import scenes
 from tests.scenes import clip
 
+SHAPE = (480, 640, 3)
+
 
 @pytest.fixture(scope="module")
 def answering(tmp_path_factory) -> Network:
@@ -25,15 +27,24 @@ def answering(tmp_path_factory) -> Network:
 def test_a_face_is_followed_smoothed_and_forgotten():
     tracker = live.Tracker()
     first, second = np.eye(7)[0], np.eye(7)[3]
-    tracker.update([Box(0, 0, 100)], first[None])
-    (track,) = tracker.update([Box(4, 2, 100)], second[None])
+    tracker.update(SHAPE, [Box(0, 0, 100)], first[None])
+    (track,) = tracker.update(SHAPE, [Box(4, 2, 100)], second[None])
     np.testing.assert_allclose(track.probabilities, live.MEMORY * first + (1 - live.MEMORY) * second)
     assert track.box == Box(2, 1, 100)
-    both = tracker.update([Box(4, 2, 100), Box(300, 300, 120)], np.stack([second, first]))
+    both = tracker.update(SHAPE, [Box(4, 2, 100), Box(300, 300, 120)], np.stack([second, first]))
     assert [t.box.side for t in both] == [120, 100]
     for _ in range(live.MISSED):
-        assert len(tracker.update([], np.empty((0, 7)))) == 2
-    assert tracker.update([], np.empty((0, 7))) == []
+        assert len(tracker.update(SHAPE, [], np.empty((0, 7)))) == 2
+    assert tracker.update(SHAPE, [], np.empty((0, 7))) == []
+
+
+def test_in_frames_of_another_shape_nothing_is_remembered(answering):
+    tracker = live.Tracker()
+    right = lambda frame: [Box(500, 100, 120)]  # noqa: E731
+    live.annotated(np.zeros(SHAPE, np.uint8), answering, right, tracker, None)
+    assert len(tracker.tracks) == 1
+    live.annotated(np.zeros((640, 480, 3), np.uint8), answering, lambda frame: [], tracker, None)
+    assert tracker.tracks == []
 
 
 def test_without_a_display_the_frames_become_a_video(answering, tmp_path, capsys):

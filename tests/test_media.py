@@ -55,10 +55,12 @@ def test_a_picture_that_another_program_would_draw_is_refused(tmp_path):
         list(media.frames(tmp_path / "drawn.eps"))
 
 
-def test_a_picture_too_large_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
-    Image.new("1", (12_000, 9_000)).save(tmp_path / "huge.png")
+@pytest.mark.parametrize("size", [(12_000, 9_000), (1, 60_001), (99_000_000, 1)])
+def test_a_picture_too_large_is_refused_before_it_is_decoded(tmp_path, monkeypatch, size):
+    Image.new("1", size).save(tmp_path / "huge.png")
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
-    with pytest.raises(PipelineError, match="12000 x 9000 pixels; accepted: at most 100,000,000"):
+    accepted = "accepted: at most 100,000,000 in all, and 60,000 along a side"
+    with pytest.raises(PipelineError, match=f"{size[0]} x {size[1]} pixels; {accepted}"):
         list(media.frames(tmp_path / "huge.png"))
 
 
@@ -68,6 +70,12 @@ def test_a_folder_gives_its_pictures_in_order_but_not_those_written_into_it(tmp_
         (tmp_path / name).touch()
     names = [name for name, _ in media.files([str(tmp_path), str(tmp_path / "b.png")], tmp_path / "out")]
     assert names == ["a/c.jpg", "b.png", "2-b.png"]
+
+
+def test_each_name_is_another_one(tmp_path):
+    given = ["a/x.jpg", "b/x.jpg", "c/2-x.jpg", "d/x.jpg", "e/2-x.jpg"]
+    names = [name for name, _ in media.files(given, tmp_path)]
+    assert names == ["x.jpg", "2-x.jpg", "2-2-x.jpg", "3-x.jpg", "3-2-x.jpg"]
 
 
 def test_a_file_is_read_wherever_the_answers_go_but_a_folder_is_not_written_into(tmp_path):

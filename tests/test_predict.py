@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import sys
 
 import cv2
 import numpy as np
@@ -36,11 +38,19 @@ def test_a_drawing_holds_the_frame_and_a_card_for_each_face(answering):
     assert drawing.annotate(frame, found * 6, list(EMOTIONS), columns=1).shape == drawn.shape
 
 
+def test_a_strip_is_enlarged_no_further_than_can_be_held():
+    assert drawing.annotate(np.zeros((10, 300, 3), np.uint8), [], list(EMOTIONS), columns=0).shape == (320, 9600, 3)
+    drawn = drawing.annotate(np.zeros((1, 1_900, 3), np.uint8), [], list(EMOTIONS), columns=0)
+    assert drawn.shape[1] == 19_000
+    assert drawing.annotate(np.zeros((1, 60_000, 3), np.uint8), [], list(EMOTIONS), columns=0).shape[1] == 60_000
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     cv2.imwrite(str(folder / "faces.png"), scene([(40, 60), (300, 40)]))
     cv2.imwrite(str(folder / "nobody.jpg"), np.full((200, 200, 3), 90, np.uint8))
+    cv2.imwrite(str(folder / "strip.png"), np.full((1, 3000, 3), 90, np.uint8))
     (folder / "broken.jpg").write_text("no picture")
     clip(folder / "clip.mp4", 5)
     return folder
@@ -59,14 +69,33 @@ class TestCommand:
         assert "broken.jpg is no picture or video that can be read" in done.stderr
         assert "Traceback" not in done.stderr
         rows = list(csv.DictReader((tmp_path / "faces.csv").open()))
-        assert {row["file"] for row in rows} == {"clip.mp4", "faces.png", "nobody.jpg"}
+        assert {row["file"] for row in rows} == {"clip.mp4", "faces.png", "nobody.jpg", "strip.png"}
         assert [int(r["frame"]) for r in rows if r["file"] == "clip.mp4" and r["face"] in ("", "1")] == list(range(5))
-        assert [row["answer"] for row in rows if row["file"] == "nobody.jpg"] == [output.NO_FACE]
+        assert [row["answer"] for row in rows if row["file"] in ("nobody.jpg", "strip.png")] == 2 * [output.NO_FACE]
         for row in rows:
             if row["face"]:
                 assert sum(float(row[emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
         written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-        assert written == {"faces.csv", "faces.png.png", "nobody.jpg.png", "clip.mp4.mp4"}
+        assert written == {"faces.csv", "faces.png.png", "nobody.jpg.png", "strip.png.png", "clip.mp4.mp4"}
+
+    @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take names in UTF-8 alone")
+    def test_a_name_that_is_no_text_is_written_as_one(self, finished: Project, tmp_path):
+        picture, video = (tmp_path / os.fsdecode(name) for name in (b"caf\xe9.png", b"caf\xe9.mp4"))
+        Image.new("L", (48, 48), 90).save(tmp_path / "face.png")
+        (tmp_path / "face.png").rename(picture)
+        clip(tmp_path / "clip.mp4", 2)
+        (tmp_path / "clip.mp4").rename(video)
+        for lines, given in (("csv", [picture, video]), ("jsonl", [picture])):
+            arguments = [*map(str, given), "--out", str(tmp_path / lines), "--lines", lines]
+            done = finished.stage("predict", "--model", "models/model.h5", *arguments)
+            assert {path.name for path in (tmp_path / lines).iterdir()} == {
+                f"faces.{lines}",
+                *(f"{path.name}{'.mp4' if path == video else '.png'}" for path in given),
+            }
+        assert "caf\\udce9.png: " in done.stdout
+        rows = list(csv.DictReader((tmp_path / "csv/faces.csv").open(encoding="utf-8")))
+        assert {row["file"] for row in rows} == {"caf\\udce9.png", "caf\\udce9.mp4"}
+        assert json.loads((tmp_path / "jsonl/faces.jsonl").read_text())["file"] == picture.name
 
     @pytest.mark.parametrize("model", ["run", "models:/faces@champion"])
     def test_each_way_to_name_a_network_gives_what_evaluate_scores(self, finished: Project, tmp_path, model):

@@ -97,6 +97,8 @@ def test_a_photograph_is_searched_for_a_face_or_is_one(server):
     ("picture", "message"),
     [
         ("%%%", "picture 0 is neither base64 nor an array"),
+        ("ü", "picture 0 is neither base64 nor an array"),
+        ([[10**400]], "picture 0 is no array of numbers"),
         (base64.b64encode(b"no picture").decode(), "picture 0 is no picture"),
         ([[0, 999]], "picture 0 has numbers from 0 to 999"),
         ([0, 1, 2], "picture 0 has the shape (3,)"),
@@ -109,6 +111,12 @@ def test_what_is_no_picture_is_refused_with_a_reason(server, picture, message):
     status, answer = ask(server, [picture])
     assert status == 400
     assert message in answer["message"]
+
+
+def test_a_table_without_pictures_is_refused_with_a_reason(server):
+    status, answer = ask(server, [])
+    assert status == 400
+    assert "there is no picture; accepted: one or more, in the column image" in answer["message"]
 
 
 def test_a_huge_picture_is_refused_and_the_server_goes_on(server):

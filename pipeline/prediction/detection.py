@@ -16,6 +16,8 @@ SMALLEST = IMAGE_SIZE // 2
 """Pixels along the side of the smallest face that is looked for."""
 YUNET_SCORE = 0.7
 """From which score on YuNet's finding counts as a face."""
+PADDED = 10_000
+"""Pixels along the side of the largest square that is filled up beyond the frame before it is made smaller: 100 MB."""
 
 
 class Box(NamedTuple):
@@ -43,6 +45,8 @@ def load(yunet: Path | None = None, longest: int = LONGEST) -> Detector:
         if frame.shape[:2] == (IMAGE_SIZE, IMAGE_SIZE):
             return whole(frame)
         scale = min(1.0, longest / max(frame.shape[:2]))
+        if scale * min(frame.shape[:2]) < 1:  # less than a line of pixels would be left, and no face is in it
+            return []
         seen = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else frame
         boxes = [_square(*(value / scale for value in box)) for box in found(seen)]
         return sorted(boxes, key=lambda box: -box.side)
@@ -61,6 +65,11 @@ def crop(frame: np.ndarray, box: Box) -> np.ndarray:
     grey = cv2.cvtColor(inside, cv2.COLOR_BGR2GRAY)
     beyond = [max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width)]
     if any(beyond):
+        if box.side > PADDED:  # the square around an oblong frame has many times its pixels
+            scale = PADDED / box.side
+            size = [max(1, round(scale * pixels)) for pixels in grey.shape[::-1]]
+            grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+            beyond = [round(scale * pixels) for pixels in beyond]
         grey = cv2.copyMakeBorder(grey, *beyond, cv2.BORDER_REPLICATE)
     way = cv2.INTER_AREA if box.side > IMAGE_SIZE else cv2.INTER_LINEAR
     return cv2.resize(grey, (IMAGE_SIZE, IMAGE_SIZE), interpolation=way)

@@ -12,6 +12,8 @@ SURE, UNSURE, BAR, INK, GROUND = "#0072B2", "#E69F00", "#B4B4B4", "#000000", "#F
 """Of Okabe and Ito's palette, as in the stages' pictures: told apart with any colour vision."""
 SHORTEST = 320
 """Pixels along the shorter side of what is drawn on: a smaller frame is enlarged by a whole number."""
+LONGEST = 20_000
+"""Pixels along the longer side to which a frame is enlarged, at most: an oblong one stays smaller than SHORTEST."""
 
 
 def annotate(
@@ -22,7 +24,7 @@ def annotate(
     There are as many columns as the faces need, or `columns`, which then hold the first faces and keep the size of all
     frames the same. `note` stands at the foot of them.
     """
-    times = -(-SHORTEST // min(frame.shape[:2]))
+    times = min(-(-SHORTEST // min(frame.shape[:2])), max(1, LONGEST // max(frame.shape[:2])))
     if times > 1:
         frame = frame.repeat(times, axis=0).repeat(times, axis=1)
     height, width = frame.shape[:2]

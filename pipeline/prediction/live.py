@@ -47,9 +47,15 @@ class Tracker:
     def __init__(self) -> None:
         """Begin with no faces."""
         self.tracks: list[Track] = []
+        self.shape: tuple[int, ...] = ()
 
-    def update(self, boxes: list[Box], probabilities: np.ndarray) -> list[Track]:
-        """Take the faces of the next frame and return those that are in it, or were a moment ago, the largest first."""
+    def update(self, shape: tuple[int, ...], boxes: list[Box], probabilities: np.ndarray) -> list[Track]:
+        """Take the faces of the next frame and return those that are in it, or were a moment ago, the largest first.
+
+        Where the `shape` of the frame is another one, as when a telephone is turned, all its faces are new.
+        """
+        if shape != self.shape:
+            self.shape, self.tracks = shape, []
         unmatched = set(range(len(self.tracks)))
         for track in self.tracks:
             track.missed += 1
@@ -110,7 +116,7 @@ def annotated(
     boxes = detector(frame)
     cut = np.stack([detection.crop(frame, box) for box in boxes]) if boxes else np.empty((0, 48, 48), np.uint8)
     seen = network.probabilities(cut) if boxes else np.empty((0, len(network.facts.classes)))
-    tracks = tracker.update(boxes, seen)
+    tracks = tracker.update(frame.shape, boxes, seen)
     crops = (detection.crop(frame, track.box) for track in tracks)
     answers = [network.answer(c, t.box.side, t.probabilities) for c, t in zip(crops, tracks, strict=True)]
     faces = [Face(track.box, answer) for track, answer in zip(tracks, answers, strict=True)]
@@ -119,7 +125,7 @@ def annotated(
 
 
 def _frames(source: str) -> Iterator[np.ndarray]:
-    camera = cv2.VideoCapture(int(source) if source.isdigit() else source)
+    camera = cv2.VideoCapture(int(source)) if source.isdigit() else media.opened(source)
     try:
         if not camera.isOpened():
             known = "the number of a camera (0 is the first), or a video file"

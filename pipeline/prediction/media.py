@@ -1,5 +1,6 @@
 """Reads pictures and videos as frames, one at a time."""
 
+import os
 import sys
 import warnings
 from collections import Counter
@@ -20,6 +21,8 @@ VIDEOS = frozenset((".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".m
 STANDARD_INPUT = "-"
 LARGEST = 100_000_000
 """Pixels of the largest picture that is decoded: 300 MB."""
+LONGEST = 60_000
+"""... and along its longer side: JPEG's 65,500 hold it with the cards beside it."""
 
 
 class Frame(NamedTuple):
@@ -32,14 +35,20 @@ class Frame(NamedTuple):
 def files(names: Iterable[str], but: Path) -> Iterator[tuple[str, Path | None]]:
     """Yield the name of each file, each another one, and its path; None for "-".
 
-    A name is relative to the folder that was given, or the file's own; another file with the same has a number before
-    it. A folder gives the pictures and videos in it and below, in order, except those of a folder `but` below it.
+    A name is relative to the folder that was given, or the file's own; where an earlier file has it, a number that
+    makes it another one stands before it. A folder gives the pictures and videos in it and below, in order, except
+    those of a folder `but` below it.
     Raises PipelineError where `but` is such a folder itself: what is written there would be read the next time.
     """
+    given: set[str] = set()
     times: Counter[str] = Counter()
-    for name, path in _found(names, but.resolve()):
-        times[name] += 1
-        yield name if times[name] == 1 else f"{times[name]}-{name}", path
+    for own, path in _found(names, but.resolve()):
+        name = own
+        while name in given:
+            times[own] += 1
+            name = f"{times[own] + 1}-{own}"
+        given.add(name)
+        yield name, path
 
 
 def _found(names: Iterable[str], but: Path) -> Iterator[tuple[str, Path | None]]:
@@ -75,9 +84,14 @@ def frames(path: Path | None) -> Iterator[Frame]:
         yield Frame(None, decode(sys.stdin.buffer if path is None else path, str(path or "standard input")))
 
 
+def opened(source: Path | str) -> cv2.VideoCapture:
+    """Return OpenCV's reader of the video `source`; where there is none, it gives no frames."""
+    return cv2.VideoCapture(os.fsencode(source))  # a str that is no UTF-8 would end the process
+
+
 def rate(path: Path) -> float:
     """Return how many frames a second the video `path` has; 25 where it does not say."""
-    video = cv2.VideoCapture(str(path))
+    video = opened(path)
     try:
         return video.get(cv2.CAP_PROP_FPS) or 25.0
     finally:
@@ -93,9 +107,10 @@ def decode(source: Path | IO[bytes], name: str) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow, at sizes that are checked here
             with Image.open(source, formats=FORMATS) as picture:
-                if picture.width * picture.height > LARGEST:
+                if picture.width * picture.height > LARGEST or max(picture.size) > LONGEST:
                     raise PipelineError(
-                        f"{name} has {picture.width} x {picture.height} pixels; accepted: at most {LARGEST:,} in all"
+                        f"{name} has {picture.width} x {picture.height} pixels; accepted: at most {LARGEST:,} in all, "
+                        f"and {LONGEST:,} along a side"
                     )
                 return np.ascontiguousarray(np.asarray(_eight_bits(picture))[:, :, ::-1])
     except FileNotFoundError as error:
@@ -122,7 +137,7 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 def _video(path: Path) -> Iterator[Frame]:
     if not path.is_file():
         raise PipelineError(f"{path} is missing")
-    video = cv2.VideoCapture(str(path))
+    video = opened(path)
     try:
         number = 0
         while True:

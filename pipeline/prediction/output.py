@@ -44,7 +44,8 @@ class Lines:
         """Begin the file `path` of rows with `keys`; it is PATH.partial until it is complete."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self._partial = path, path.with_name(path.name + ".partial")
-        self._file = open(self._partial, "w", newline="")  # noqa: SIM115 (closed by finish)
+        # A picture's name need be no text; its line is, so that any program reads the file.
+        self._file = open(self._partial, "w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
         self._table = csv.DictWriter(self._file, keys, lineterminator="\n") if path.suffix == ".csv" else None
         if self._table:
             self._table.writeheader()
@@ -76,7 +77,7 @@ class Video:
         frame = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]  # what the codec takes
         if self._writer is None:
             codec = cv2.VideoWriter_fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._partial), codec, self.rate, frame.shape[1::-1])
+            self._writer = cv2.VideoWriter(os.fsencode(self._partial), codec, self.rate, frame.shape[1::-1])
             if not self._writer.isOpened():
                 raise PipelineError(f"{self._partial} cannot be written")
         self._writer.write(frame)

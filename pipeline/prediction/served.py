@@ -4,7 +4,6 @@ MLflow calls `_load_pyfunc` when it loads a model that a training has logged: no
 """
 
 import base64
-import binascii
 import io
 from pathlib import Path
 from threading import Lock
@@ -35,11 +34,13 @@ class Served:
 
         `data` is a table with the column image, or a list: each picture the bytes of a file, the same in base64, or an
         array of grey levels (h, w) or colours (h, w, 3; red first) from 0 to 255. One of 48x48 pixels, or any where
-        `params` has whole=True, is a face as it is. Raises MlflowException where one is no picture.
+        `params` has whole=True, is a face as it is. Raises MlflowException where one is no picture, or there is none.
         """
         pictures = list(data[COLUMN]) if isinstance(data, pd.DataFrame) else list(data)
         whole = bool((params or {}).get("whole"))
         try:
+            if not pictures:
+                raise PipelineError(f"there is no picture; accepted: one or more, in the column {COLUMN}")
             frames = [_frame(picture, place) for place, picture in enumerate(pictures)]
         except PipelineError as error:  # MLflow's server tells its client of its own errors alone
             raise MlflowException.invalid_parameter_value(str(error)) from error
@@ -55,14 +56,14 @@ def _frame(picture: Any, place: int) -> np.ndarray:
     if isinstance(picture, str):
         try:
             picture = base64.b64decode(picture, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # binascii.Error is one, and so is what a character beyond ASCII raises
             raise PipelineError(f"picture {place} is neither base64 nor an array: {error}") from error
     if isinstance(picture, bytes):
         return media.decode(io.BytesIO(picture), f"picture {place}")
     known = "accepted: (h, w) or (h, w, 3) numbers from 0 to 255"
     try:
         levels = np.asarray(picture, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise PipelineError(f"picture {place} is no array of numbers; {known}") from error
     if not (levels.ndim == 2 or (levels.ndim == 3 and levels.shape[2] == 3)) or levels.size == 0:
         raise PipelineError(f"picture {place} has the shape {levels.shape}; {known}")
