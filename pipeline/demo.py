@@ -10,7 +10,7 @@ from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.stage import command
 
-COPIED = ("conf", "pipeline", "params.yaml", "dvc.yaml", ".dvcignore")
+COPIED = ("conf", "pipeline", "weights", "params.yaml", "dvc.yaml", ".dvcignore")
 
 
 @command

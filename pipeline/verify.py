@@ -21,7 +21,8 @@ def main(_: list[str]) -> None:
     runtime.configure()
     cfg, _ = config.compose([])
     out = paths.Outputs()
-    run = files.read_json(files.made(out.run))
+    _refuse_unmade(out)
+    run = files.read_json(out.run)
     other = tolerance.changed(run)
     print(f"versions and hardware: {other or 'those of the recorded run, by their names'}")
     print(f"scores: the same to the last bit where this machine rounds as that one did, else {tolerance.STATED}")
@@ -39,8 +40,6 @@ def _checks(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> Iterator[Ch
     from pipeline.tracking.tracker import Tracker
     from pipeline.verification import cache, networks, record, retrained, scores, sums
 
-    for path in (out.model, out.history, out.metrics, out.speed, out.predictions, out.audit):
-        files.made(path)
     history, metrics, speed = files.read_csv(out.history), *map(files.read_json, (out.metrics, out.speed))
     yield _images(out, run)
     yield from scores.checks(cfg, run, metrics, len(history))
@@ -59,10 +58,17 @@ def _checks(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> Iterator[Ch
     yield from sums.checks()
     for page in readme.BLOCKS:
         check = _page(page)
-        if check.wrong and again and page == paths.README:
+        if check.wrong and page == paths.README and retrained.is_another(run):
             print("README.md, not verified: it shows the committed run; `make readme` writes this one into it")
         else:
             yield check
+
+
+def _refuse_unmade(out: paths.Outputs) -> None:
+    """Raise PipelineError where something is missing of what a run leaves: a fresh clone has no network of its run."""
+    for path in (out.run, out.model, out.history, out.metrics, out.speed, out.predictions, out.audit):
+        if not path.is_file():
+            raise PipelineError(f"{path} is missing; `make run` comes first, and makes it")
 
 
 def _images(out: paths.Outputs, run: dict[str, Any]) -> Check:

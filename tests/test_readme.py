@@ -1,11 +1,13 @@
 """The pages: their figures are those of results/, and README's commands exist."""
 
+import json
 import re
 import shutil
+import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Project, shrunk
 
 
 def test_the_figures_are_those_of_results():
@@ -19,8 +21,6 @@ def test_the_figures_are_those_of_results():
 
 @pytest.mark.xdist_group("finished")
 def test_figures_are_written_from_results(finished, tmp_path):
-    import json
-
     copy = tmp_path / "copy"
     shutil.copytree(finished.folder, copy, ignore=shutil.ignore_patterns(".dvc", "data", "mlruns"))
     for page in ("README.md", "docs/recipes.md", "weights/README.md"):
@@ -31,7 +31,49 @@ def test_figures_are_written_from_results(finished, tmp_path):
     text = (copy / "README.md").read_text()
     assert f"{accuracy:.2%} (" in text
     assert "| faces (" in text
-    assert "## Two commands" in text
+    assert "## Comparing runs" in text
+
+
+@pytest.fixture
+def committed(tmp_path) -> Project:
+    """Return a copy of the project with the committed run's results."""
+    copy = shrunk(tmp_path)
+    copy.path("results").mkdir()
+    for name in ("metrics.json", "speed.json", "run.json", "history.csv"):
+        shutil.copyfile(ROOT / "results" / name, copy.path("results") / name)
+    return copy
+
+
+def recorded(project: Project) -> str:
+    """Return the lines of the recorded run's results, of a project in which it is another one than here."""
+    return project.run(sys.executable, "-c", "from pipeline.documents import recorded; print(recorded.table())").stdout
+
+
+def test_what_is_said_of_the_recorded_run_follows_its_settings(committed):
+    text = recorded(committed)
+    for said in ("| val (PublicTest), which chose the epoch |", "| train, augmented, in epoch", "| notebook |"):
+        assert said in text
+    run = json.loads(committed.path("results/run.json").read_text())
+    run["config"]["train"]["keep"] = "last"
+    run["config"]["augment"] |= {"mirror": False, "rotation": 0.0, "zoom": 0.0, "shift": 0.0}
+    committed.path("results/run.json").write_text(json.dumps(run))
+    text = recorded(committed)
+    for said in ("| val (PublicTest) |", "| train, in epoch", "| notebook |", "52.43%"):
+        assert said in text
+    run["config"]["data"]["classes"] = ["happy", "sad"]
+    committed.path("results/run.json").write_text(json.dumps(run))
+    assert "| val (PublicTest) |" in recorded(committed)
+    assert "notebook" not in recorded(committed)
+
+
+def test_nothing_is_said_of_fer2013_beside_drawn_faces(committed):
+    for name in ("run.json", "metrics.json"):
+        committed.edit(f"results/{name}", r'^    "name": "fer2013",(?=\n    "digest")', '    "name": "faces",')
+    text = recorded(committed)
+    assert "| faces (" in text
+    assert "| val, which chose the epoch |" in text
+    for said in ("PublicTest", "PrivateTest", "notebook", "52.43%", "54.22%", "3 of 7 | 3 of 7"):
+        assert said not in text
 
 
 PAGES = [ROOT / "README.md", ROOT / "weights/README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -44,8 +86,8 @@ def test_every_target_and_module_that_is_named_exists(page):
     assert set(re.findall(r"\bmake ([a-z-]+)(?= |`|$)", text, re.MULTILINE)) - {"keeps"} <= targets
     for module in re.findall(r"python -m pipeline\.(\w+)", text):
         assert (ROOT / f"pipeline/{module}.py").exists(), module
-    for name in re.findall(r"\b(\w+\.py)\b", text):
-        assert (ROOT / "pipeline" / name).exists(), name
+    files = {path.name for folder in ("pipeline", "tests") for path in (ROOT / folder).rglob("*.py")}
+    assert set(re.findall(r"\b(\w+\.py)\b", text)) - {"mine.py"} <= files, "mine.py is a reader's own"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

@@ -42,6 +42,7 @@ def whole(finished, tmp_path_factory) -> Project:
     """Return a copy of the finished project that has a recipe too, and pages with its numbers."""
     copy = Project(shutil.copytree(finished.folder, tmp_path_factory.mktemp("whole") / "copy"))
     copy.edit("conf/experiment/demo.yaml", "epochs: 6", "epochs: 1")
+    copy.edit("conf/experiment/demo.yaml", "batch_size: 32", "batch_size: 8")
     copy.run(sys.executable, "-c", RECIPE)
     for page in PAGES:
         copy.path(page).parent.mkdir(exist_ok=True)
@@ -142,8 +143,9 @@ def test_a_run_that_was_made_again_is_held_against_the_committed_one(recorded):
     kept = {path: path.read_text() for path in (metrics, recorded.path("results/run.json"))}
     test = json.loads(kept[metrics])["test"]["accuracy"]
 
-    def commit(accuracy: float) -> None:
+    def commit(accuracy: float, seed: str = "42") -> None:
         recorded.edit("results/run.json", r'"mlflow_run_id": "\w+"', '"mlflow_run_id": "elsewhere"')
+        recorded.edit("results/run.json", r'"seed": \d+', f'"seed": {seed}')
         scores = json.loads(kept[metrics])
         scores["test"]["accuracy"] = accuracy
         metrics.write_text(json.dumps(scores))
@@ -159,12 +161,19 @@ def test_a_run_that_was_made_again_is_held_against_the_committed_one(recorded):
     assert "README.md, not verified: it shows the committed run" in printed
     commit(test - 0.03)
     verify(recorded, f"results/metrics.json, beside the committed run's: test, accuracy is {test - 0.03}, found {test}")
+    commit(test - 0.03, seed="43")
+    printed = verify(recorded)
+    assert "the committed run, not verified: the run in results/ has other settings" in printed
+    assert "README.md, not verified: it shows the committed run" in printed
 
 
 def test_what_is_missing_is_said_with_what_makes_it(project):
-    done = project.stage("verify", check=False)
-    assert done.returncode == 1
-    assert done.stderr == f"error: {project.path('results/run.json')} is missing; `dvc repro` makes it\n"
+    for missing in ("results/run.json", "models/model.h5"):
+        done = project.stage("verify", check=False)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr == f"error: {project.path(missing)} is missing; `make run` comes first, and makes it\n"
+        shutil.copytree(ROOT / "results", project.path("results"), dirs_exist_ok=True)  # as in a fresh clone
 
 
 def test_nan_a_missing_key_and_another_name_are_wrong_at_any_tolerance():

@@ -10,9 +10,9 @@ from pipeline.core import paths
 PUBLISHED = [
     ("the notebook, chosen on val + test", "167,239", "", "", "52.43%"),
     ("[humans](https://arxiv.org/abs/1307.0414): 65% ± 5", "", "", "", ""),
-    ("[mini-Xception](https://arxiv.org/abs/1710.07557): 66%, on a split that also chose", "about 60,000", "", "", ""),
+    ("[mini-Xception](https://arxiv.org/abs/1710.07557): 66% on the split that also chose", "about 60,000", "", "", ""),
     ("[Tang 2013](https://arxiv.org/abs/1306.0239), the challenge's winner", "", "", "71.16%", ""),
-    ("[VGG of 2021](https://arxiv.org/abs/2105.03588): 73.28%, on val, where test chose", "", "", "", ""),
+    ("[VGG of 2021](https://arxiv.org/abs/2105.03588): 73.28% on val, chosen on test", "", "", "", ""),
     (
         "[Residual masking network](https://github.com/phamquiluan/ResidualMaskingNetwork), pretrained on ImageNet",
         "143 M",

@@ -47,16 +47,22 @@ def quickest() -> Check | None:
     return check
 
 
+def is_another(run: dict[str, Any]) -> bool:
+    """Tell whether the last commit has another run than `run`, that in results/; without git nothing says so."""
+    committed = _committed(paths.Outputs().run)
+    return committed is not None and committed["mlflow_run_id"] != run["mlflow_run_id"]
+
+
 def recorded_run(run: dict[str, Any], metrics: dict[str, Any]) -> Check | None:
     """Hold the accuracies of the run in results/ to those of the run that was committed, `tolerance.TRAINED` apart.
 
     None where they are one run, where there is no git, and where the committed run had other settings or images.
     """
     committed, scores = (_committed(path) for path in (paths.Outputs().run, paths.Outputs().metrics))
-    if not committed or not scores or committed["mlflow_run_id"] == run["mlflow_run_id"]:
+    if not is_another(run) or not scores:
         return None
-    if other := [key for key in ("data", "config") if committed[key] != run[key]]:
-        print(f"the committed run, not verified: its {' and '.join(other)} are not those of the run in results/")
+    if other := [what for key, what in (("data", "images"), ("config", "settings")) if committed[key] != run[key]]:
+        print(f"the committed run, not verified: the run in results/ has other {' and '.join(other)}")
         return None
     check = Check("results/metrics.json, beside the committed run's")
     accuracy = [
