@@ -52,7 +52,7 @@ def advice(overrides: list[str]) -> str:
     ]
     settings = shlex.join(f"{key.removeprefix('choices.')}={value}" for key, value in changed.items())
     steps.append((f"python -m pipeline.record {settings} && " if changed else "") + "dvc repro")
-    return f"To make the best one the recorded run: {', then '.join(steps)}"
+    return f"To make line 1 the recorded run: {', then '.join(steps)}"
 
 
 def _differences(overrides: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -116,6 +116,12 @@ def test_the_commit_is_named_where_the_code_differs_and_the_id_where_nothing_els
     assert labels(linear, edited._replace(name="a")) == ["a (aaaaaaaa)", "a (dddddddd)"]
 
 
+def test_seeds_that_nothing_tells_from_others_are_called_by_their_model():
+    seeds = [run(f"linear, seed={seed}", code="1", commit=CLEAN) for seed in (1, 2)]
+    assert runs.labels([seeds]) == ["linear"]
+    assert runs.labels([seeds[:1]]) == ["linear, seed=1"]
+
+
 def test_each_training_is_tagged_with_its_code_outside_git_too(config):
     tags = train._tags(config(), Job(paths.Outputs(), "manual", {}), {"name": "faces", "digest": "a" * 64}, None)
     assert tags["code"] == provenance.fingerprint()

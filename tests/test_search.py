@@ -96,14 +96,14 @@ class TestSearched:
     def test_the_steps_it_prints_make_the_best_trial_the_recorded_run(self, searched, tmp_path):
         _, done, _ = searched
         (first,) = (line for line in done.stdout.splitlines() if line.startswith("| 1 "))
-        (said,) = (line for line in done.stdout.splitlines() if line.startswith("To make the best one"))
+        (said,) = (line for line in done.stdout.splitlines() if line.startswith("To make line 1"))
         value, command = re.search(r"optimizer.beta_1 to (\S+) in .*/adam.yaml, then python -m (.*) &&", said).groups()
         other = shrunk(tmp_path)
         other.edit("conf/optimizer/adam.yaml", r"beta_1: \S+", f"beta_1: {value}")
         other.run(sys.executable, "-m", *shlex.split(command))
         best = ["model=linear", "train.epochs=3", *first.split("|")[2].strip().split(", ")]
         left = other.run(sys.executable, "-c", f"from pipeline.record import advice; print(advice({best}))")
-        assert left.stdout.strip() == "To make the best one the recorded run: dvc repro"
+        assert left.stdout.strip() == "To make line 1 the recorded run: dvc repro"
 
     def test_more_trials_go_on_with_the_study_and_the_hopeless_ones_are_stopped(self, searched):
         project, _, _ = searched

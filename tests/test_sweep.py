@@ -95,7 +95,7 @@ class TestSwept:
 
     def test_the_command_it_prints_makes_the_winner_the_recorded_run(self, swept, tmp_path):
         _, done, _ = swept
-        (line,) = (line for line in done.stdout.splitlines() if line.startswith("To make the best one"))
+        (line,) = (line for line in done.stdout.splitlines() if line.startswith("To make line 1"))
         command = line.partition("python -m pipeline.record ")[2].partition(" && ")[0]
         other = shrunk(tmp_path)
         other.stage("record", *command.split())

@@ -142,7 +142,7 @@ def _code(run: Run) -> str:
 
 
 def labels(groups: list[list[Run]]) -> list[str]:
-    """Return a name for each group: the parameters in which the groups differ, or else the commit or the run's name.
+    """Return a name for each group: the parameters in which the groups differ, or else the commit or `_name`'s.
 
     Where the option that was chosen says it all, it stands for its parameters: augment=none. The commit counts where
     the code differs. No two names are the same: the first run's id is added where they would be.
@@ -152,11 +152,16 @@ def labels(groups: list[list[Run]]) -> list[str]:
     keys = [key for key in keys if not _follows(key, key.partition(".")[0], facts)]
     if len({_code(group[0]) for group in groups}) == 1:
         keys = [key for key in keys if key != "commit"]
-    names = [", ".join(f"{k}={f[k]}" for k in keys if k in f) or g[0].name for f, g in zip(facts, groups, strict=True)]
+    names = [", ".join(f"{k}={f[k]}" for k in keys if k in f) or _name(g) for f, g in zip(facts, groups, strict=True)]
     return [
         f"{name} ({group[0].id[:8]})" if names.count(name) > 1 else name
         for name, group in zip(names, groups, strict=True)
     ]
+
+
+def _name(group: list[Run]) -> str:
+    """Return what to call a group that nothing tells from others: several seeds have no run's name in common."""
+    return group[0].name if len(group) == 1 else group[0].parameters.get("model.name", group[0].name)
 
 
 def _facts(run: Run) -> dict[str, Any]:
