@@ -145,6 +145,11 @@ def test_a_training_with_overrides_is_one_run_that_is_scored_and_goes_on_where_i
     assert run.data.metrics["kept_val_accuracy"] == job(project, 0)["val"]["accuracy"]
     assert not project.path("results").exists()
     assert "finished already" in project.stage("train", *arguments).stdout
+    # Other images by the same settings and the same code of a training.
+    project.edit("pipeline/sources/faces.py", r"^WHITE = 0.92", "WHITE = 0.80")
+    shutil.rmtree(project.path("data"))
+    assert "finished already" not in project.stage("train", *arguments).stdout
+    assert len(list(project.path("multirun").iterdir())) == 2
 
 
 def test_values_to_combine_need_the_flag_of_a_sweep(project):
@@ -152,16 +157,6 @@ def test_values_to_combine_need_the_flag_of_a_sweep(project):
     assert done.returncode == 1
     assert "-m" in done.stderr
     assert not project.path("multirun").exists()
-
-
-@pytest.mark.xdist_group("swept")
-def test_on_other_images_it_is_another_sweep(swept):
-    project, _, _ = swept
-    shutil.copytree(project.folder, project.folder.with_name("other images"))
-    other = Project(project.folder.with_name("other images"))
-    shutil.rmtree(other.path("data"))
-    other.edit("conf/data/faces.yaml", "draw_seed: 2013", "draw_seed: 1")
-    assert "finished already" not in other.stage("train", "-m", "model=linear", "seed=1,2").stdout
 
 
 @pytest.mark.parametrize(

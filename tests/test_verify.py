@@ -172,7 +172,7 @@ def test_what_is_missing_is_said_with_what_makes_it(project):
         done = project.stage("verify", check=False)
         assert done.returncode == 1
         assert done.stdout == ""
-        assert done.stderr == f"error: {project.path(missing)} is missing; `make run` comes first, and makes it\n"
+        assert done.stderr == f"error: {project.path(missing)} is missing; `dvc repro` makes it\n"
         shutil.copytree(ROOT / "results", project.path("results"), dirs_exist_ok=True)  # as in a fresh clone
 
 
