@@ -30,7 +30,7 @@ cfg, _ = compose([*chosen, f"train.batch_size={batch}"])
 split = arrays.load(data.folder(), "train", cfg.data.classes)
 recipe = fit.Recipe.of(cfg)
 model = fit.trainable(models.build(cfg.model, 7), recipe, len(split))
-labels = targets.targets(split, 7, cfg.train.label_smoothing)
+labels = targets.targets(7, cfg.train.label_smoothing)
 source = batches.training(split, labels, cfg.augment, cfg.train.batch_size, 1, range(1, 100))
 if changed == "steps at once":
     model.steps_per_execution = int(value)

@@ -64,7 +64,7 @@ def _ours() -> list[list[float]]:
     cfg, _ = compose(OVERRIDES)
     split = arrays.load(data.folder(), "train", cfg.data.classes)
     model = _model(cfg)
-    labels = targets.targets(split, 7, cfg.train.label_smoothing)
+    labels = targets.targets(7, cfg.train.label_smoothing)
     ours = batches.training(split, labels, cfg.augment, cfg.train.batch_size, 1, range(1, 1000))
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -8,9 +8,13 @@ from pipeline.training import augment
 from tests.recipes import changed_by
 
 
+def drawn(n: int, seed: int = 0, **settings) -> np.ndarray:
+    changes = changed_by(**settings)
+    return augment.transforms(augment.draw(np.random.default_rng(seed), n, changes), changes)
+
+
 def changed(images: np.ndarray, seed: int = 0, **settings) -> np.ndarray:
-    transforms = augment.draw(np.random.default_rng(seed), len(images), changed_by(**settings))
-    return np.asarray(augment.resample(images, transforms))
+    return np.asarray(augment.resample(images, drawn(len(images), seed, **settings)))
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def test_rotation_keeps_the_centre_and_stays_within_its_degrees():
 
 
 def test_zoom_scales_each_axis_by_itself():
-    transforms = augment.draw(np.random.default_rng(0), 500, changed_by(zoom=0.2))
+    transforms = drawn(500, zoom=0.2)
     across, down = transforms[:, 0], transforms[:, 4]
     assert across.min() >= 0.8
     assert across.max() <= 1.2
@@ -63,7 +67,7 @@ def test_zoom_scales_each_axis_by_itself():
 
 @pytest.mark.parametrize("settings", [{"mirror": True}, {"shift": 0.1}, {"mirror": True, "shift": 0.25}])
 def test_moving_whole_pixels_gives_what_resampling_gives(images, settings):
-    transforms = augment.draw(np.random.default_rng(0), len(images), changed_by(**settings))
+    transforms = drawn(len(images), **settings)
     moved = augment.move(images[..., 0], transforms)
     np.testing.assert_allclose(moved, np.asarray(augment.resample(images, transforms))[..., 0], atol=1e-5)
     assert not np.array_equal(moved, images[..., 0])
@@ -72,7 +76,7 @@ def test_moving_whole_pixels_gives_what_resampling_gives(images, settings):
 def test_sharp_resampling_moves_as_resampling_does_and_blurs_less(images):
     smooth = np.stack([cv2.GaussianBlur(image, (0, 0), 2) for image in images[..., 0]])
     settings = {"mirror": True, "rotation": 15.0, "zoom": 0.15, "shift": 0.1}
-    transforms = augment.draw(np.random.default_rng(0), len(images), changed_by(**settings))
+    transforms = drawn(len(images), **settings)
     bytes_of = lambda each: np.rint(each * 255).astype(np.uint8)  # noqa: E731
     sharp = augment.resample_sharp(bytes_of(smooth), transforms) / 255.0
     np.testing.assert_allclose(sharp, augment.resample(smooth[..., None], transforms)[..., 0], atol=0.03)
@@ -84,7 +88,7 @@ def test_sharp_resampling_moves_as_resampling_does_and_blurs_less(images):
 
 
 def test_whole_pixels_are_shifted_in_all_directions_alike():
-    transforms = augment.draw(np.random.default_rng(0), 5000, changed_by(shift=0.05))
+    transforms = drawn(5000, shift=0.05)
     found, counts = np.unique(transforms[:, [2, 5]], axis=0, return_counts=True)
     assert sorted(map(tuple, found)) == [(x, y) for x in range(-2, 3) for y in range(-2, 3)]
     assert counts.min() > 140

@@ -7,6 +7,7 @@ from pipeline.data.arrays import Split
 from pipeline.training import batches
 from tests.recipes import AS_THEY_ARE, changed_by
 
+TARGETS = np.eye(3, dtype=np.float32)
 AUGMENT = changed_by(mirror=True, rotation=10.0, zoom=0.1, shift=0.1, mixup=0.3, cutmix=0.3, erase=0.3)
 
 
@@ -18,16 +19,12 @@ def split() -> Split:
     return Split(pixels, rows, rng.integers(0, 3, len(rows)).astype(np.int32))
 
 
-def labels(split: Split) -> np.ndarray:
-    return np.eye(3, dtype=np.float32)[split.labels]
-
-
 def collect(dataset) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(x.numpy(), y.numpy()) for x, y in dataset]
 
 
 def test_an_epoch_holds_every_image_once(split):
-    found = collect(batches.training(split, labels(split), AS_THEY_ARE, 8, 42, range(1, 2)))
+    found = collect(batches.training(split, TARGETS, AS_THEY_ARE, 8, 42, range(1, 2)))
     assert [len(x) for x, _ in found] == [8, 8, 5]
     images = np.concatenate([x for x, _ in found])
     assert images.shape == (21, 48, 48, 1)
@@ -35,14 +32,14 @@ def test_an_epoch_holds_every_image_once(split):
     expected = split.images() / 255.0
     order = [int(np.abs(expected - image[..., 0]).sum(axis=(1, 2)).argmin()) for image in images]
     assert sorted(order) == list(range(21))
-    np.testing.assert_array_equal(np.concatenate([y for _, y in found]), labels(split)[order])
+    np.testing.assert_array_equal(np.concatenate([y for _, y in found]), TARGETS[split.labels[order]])
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
 def test_starting_in_the_middle_gives_what_would_have_come(split, interpolation):
     changes = changed_by(**AUGMENT.model_dump() | {"interpolation": interpolation})
-    whole = collect(batches.training(split, labels(split), changes, 8, 42, range(1, 4)))
-    rest = collect(batches.training(split, labels(split), changes, 8, 42, range(2, 4)))
+    whole = collect(batches.training(split, TARGETS, changes, 8, 42, range(1, 4)))
+    rest = collect(batches.training(split, TARGETS, changes, 8, 42, range(2, 4)))
     for (x, y), (again_x, again_y) in zip(whole[3:], rest, strict=True):
         np.testing.assert_array_equal(x, again_x)
         np.testing.assert_array_equal(y, again_y)
@@ -50,7 +47,7 @@ def test_starting_in_the_middle_gives_what_would_have_come(split, interpolation)
 
 
 def test_another_seed_gives_another_epoch(split):
-    one, other = (collect(batches.training(split, labels(split), AUGMENT, 8, seed, range(1, 2))) for seed in (1, 2))
+    one, other = (collect(batches.training(split, TARGETS, AUGMENT, 8, seed, range(1, 2))) for seed in (1, 2))
     assert not np.array_equal(one[0][0], other[0][0])
 
 

@@ -21,7 +21,7 @@ def labels() -> np.ndarray:
 
 
 def mixed(images, labels, **settings) -> tuple[np.ndarray, np.ndarray]:
-    drawn = mixing.draw(np.random.default_rng(0), len(images), changed_by(**settings))
+    drawn = mixing.mixtures(mixing.draw(np.random.default_rng(0), len(images)), changed_by(**settings))
     return tuple(part.numpy() for part in mixing.mix(images, labels, drawn))
 
 

@@ -54,6 +54,11 @@ def test_a_subset_of_emotions_is_chosen_when_reading(folder):
     np.testing.assert_array_equal(happy.images(), [picture(4), picture(8), picture(9)])
 
 
+def test_an_emotion_that_no_data_set_has_is_refused(folder):
+    with pytest.raises(PipelineError, match="has no emotion 'joy'; accepted: angry, "):
+        arrays.load(folder, "test", ["happy", "joy"])
+
+
 def test_the_audit_finds_what_was_planted(folder):
     found = audit.audit(folder)
     assert found["images"]["train"] == {**dict.fromkeys(EMOTIONS, 0), "angry": 3, "happy": 4}

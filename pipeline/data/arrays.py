@@ -37,8 +37,10 @@ class Split(NamedTuple):
 def load(folder: Path, split: str, classes: list[str]) -> Split:
     """Return the images of `split` whose emotion is one of `classes`; labels are indices into `classes`.
 
-    Raises PipelineError where the folder does not hold a whole data set.
+    Raises PipelineError where the folder does not hold a whole data set, and where no data set has one of `classes`.
     """
+    if unknown := [name for name in classes if name not in EMOTIONS]:
+        raise PipelineError(f"{folder} has no emotion {unknown[0]!r}; accepted: {', '.join(EMOTIONS)}")
     try:
         pixels = np.load(folder / f"{split}.npy", mmap_mode="r")
         labels = np.load(folder / f"{split}_labels.npy")

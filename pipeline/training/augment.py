@@ -17,26 +17,38 @@ def resamples(augment: Augment) -> bool:
 
 
 def draw(rng: np.random.Generator, n: int, augment: Augment) -> np.ndarray:
-    """Return (n, 8) float32 projective transforms, each from an output pixel to where it is read in the input.
+    """Return (6, n) float64, what is random of n transforms: mirror, angle, zoom and shift, the last two for each axis.
+
+    Numbers are uniform in [0, 1), but for a shift by whole pixels, where nothing is resampled.
+    """
+    drawn = np.empty((6, n))
+    if resamples(augment):
+        rng.random(out=drawn)
+    else:
+        rng.random(out=drawn[:4])
+        most = int(augment.shift * IMAGE_SIZE)
+        drawn[4:] = rng.integers(-most, most, (2, n), endpoint=True)
+    return drawn
+
+
+def transforms(drawn: np.ndarray, augment: Augment) -> np.ndarray:
+    """Return (n, 8) float32 projective transforms of (6, n) `drawn`, each from an output pixel to where it is read.
 
     The ranges are those of Keras' ImageDataGenerator: mirror in half of the images, an angle in +-rotation
-    degrees, a zoom of 1 +- zoom and a shift of +-shift times the size, the last two for each axis by itself. The
-    shift is by whole pixels where nothing is resampled.
+    degrees, a zoom of 1 +- zoom and a shift of +-shift times the size, the last two for each axis by itself.
     """
-    flip = np.where(rng.random(n) < 0.5 * augment.mirror, -1.0, 1.0)
-    angle = np.deg2rad(rng.uniform(-augment.rotation, augment.rotation, n))
-    zoom_x, zoom_y = rng.uniform(1 - augment.zoom, 1 + augment.zoom, (2, n))
+    flip = np.where(drawn[0] < 0.5 * augment.mirror, -1.0, 1.0)
+    angle = np.deg2rad(_uniform(-augment.rotation, augment.rotation, drawn[1]))
+    zoom_x, zoom_y = _uniform(1 - augment.zoom, 1 + augment.zoom, drawn[2:4])
+    shift_x, shift_y = drawn[4:]
     if resamples(augment):
-        shift_x, shift_y = rng.uniform(-augment.shift, augment.shift, (2, n)) * IMAGE_SIZE
-    else:
-        most = int(augment.shift * IMAGE_SIZE)
-        shift_x, shift_y = rng.integers(-most, most, (2, n), endpoint=True)
+        shift_x, shift_y = _uniform(-augment.shift, augment.shift, drawn[4:]) * IMAGE_SIZE
     a, b = flip * zoom_x * np.cos(angle), -flip * zoom_x * np.sin(angle)
     c, d = zoom_y * np.sin(angle), zoom_y * np.cos(angle)
     # The image turns about its centre: x' - centre = matrix (x - centre) + shift.
     centre = (IMAGE_SIZE - 1) / 2
     at_x, at_y = centre - (a + b) * centre + shift_x, centre - (c + d) * centre + shift_y
-    zero = np.zeros(n)
+    zero = np.zeros(len(flip))
     return np.stack([a, b, at_x, c, d, at_y, zero, zero], axis=1).astype(np.float32)
 
 
@@ -68,3 +80,8 @@ def move(pixels: np.ndarray, transforms: np.ndarray) -> np.ndarray:
         for scale, at in ((across, at_x), (down, at_y))
     )
     return pixels[np.arange(len(pixels))[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def _uniform(low: float, high: float, unit: np.ndarray) -> np.ndarray:
+    """Return numbers in [0, 1) as numbers in [low, high), computed as Generator.uniform does."""
+    return low + (high - low) * unit

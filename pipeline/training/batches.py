@@ -27,35 +27,39 @@ def to_unit(pixels: tf.Tensor) -> tf.Tensor:
 def training(
     split: Split, targets: np.ndarray, changes: Augment, batch_size: int, seed: int, epochs: range
 ) -> tf.data.Dataset:
-    """Return the batches of `epochs`, one epoch after the other: augmented images and their (n, k) `targets`.
+    """Return the batches of `epochs`, one epoch after the other: augmented images and the rows of `targets` for them.
 
-    The order and the augmentation of an epoch depend on `seed` and its number alone, so that training that
-    starts again in the middle sees what it would have seen.
+    `targets` is (k, k), a row for each label. The order and the augmentation of an epoch depend on `seed` and its
+    number alone, so that training that starts again in the middle sees what it would have seen. Of all images
+    together only what is random of an epoch is in memory, some 60 bytes for each.
     """
     chunk = CHUNK * batch_size
     resampled, mixed = augment.resamples(changes), mixing.mixes(changes)
     sharp = resampled and changes.interpolation == "bicubic"
     in_numpy = augment.resample_sharp if sharp else augment.move
     in_tensorflow = resampled and not sharp
+    unmixed = np.zeros((chunk, 7), np.float32)
 
     def chunks(epoch: int) -> Iterator[tuple[np.ndarray, ...]]:
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(split))
-        transforms = augment.draw(rng, len(split), changes)
-        drawn = mixing.draw(rng, len(split), changes)
+        moves = augment.draw(rng, len(split), changes)
+        mixes = mixing.draw(rng, len(split)) if mixed else None
         for start in range(0, len(split), chunk):
             chosen = order[start : start + chunk]
-            pixels, moved = split.images(chosen), transforms[chosen]
-            pixels = pixels if in_tensorflow else in_numpy(pixels, moved)
-            yield pixels, targets[chosen], moved, drawn[chosen]
+            transforms = augment.transforms(moves.take(chosen, axis=1), changes)
+            mixtures = mixing.mixtures(mixes.take(chosen, axis=1), changes) if mixed else unmixed[: len(chosen)]
+            pixels = split.images(chosen)
+            pixels = pixels if in_tensorflow else in_numpy(pixels, transforms)
+            yield pixels, targets[split.labels[chosen]], transforms, mixtures
 
     def prepare(
-        pixels: tf.Tensor, labels: tf.Tensor, transforms: tf.Tensor, drawn: tf.Tensor
+        pixels: tf.Tensor, labels: tf.Tensor, transforms: tf.Tensor, mixtures: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         images = to_unit(pixels)
         if in_tensorflow:
             images = augment.resample(images, transforms)
-        return mixing.mix(images, labels, drawn) if mixed else (images, labels)
+        return mixing.mix(images, labels, mixtures) if mixed else (images, labels)
 
     def one(epoch: tf.Tensor) -> tf.data.Dataset:
         signature = (_PIXELS, tf.TensorSpec((None, targets.shape[1]), tf.float32), _TRANSFORMS, _MIXING)

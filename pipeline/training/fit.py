@@ -89,7 +89,7 @@ def fit(
     recorder = _Recorder(state, recipe.seed, len(train), checkpoint, on_epoch)
     if done < settings.epochs:
         epochs = range(done + 1, settings.epochs + 1)
-        labels = targets(train, classes, settings.label_smoothing)
+        labels = targets(classes, settings.label_smoothing)
         trained.fit(
             batches.training(train, labels, recipe.augment, settings.batch_size, recipe.seed, epochs),
             steps_per_epoch=recipe.steps(len(train)),

@@ -15,34 +15,39 @@ def mixes(augment: Augment) -> bool:
     return augment.mixup > 0 or augment.cutmix > 0 or augment.erase > 0
 
 
-def draw(rng: np.random.Generator, n: int, augment: Augment) -> np.ndarray:
-    """Return (n, 7) float32: how much of another image, in which rows and columns of it, how much of its label, a grey.
+def draw(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Return (5, n) float64 in [0, 1), what is random of n mixtures: their kind, how much, where (2) and which grey."""
+    return rng.random((5, n))
+
+
+def mixtures(drawn: np.ndarray, augment: Augment) -> np.ndarray:
+    """Return (n, 7) float32 of (5, n) `drawn`: how much of another image, in which rows and columns, its label, a grey.
 
     Of the images, a share of `mixup` is blended with another (Zhang et al. 2018, arXiv:1710.09412), a share of
     `cutmix` has a rectangle of another (Yun et al. 2019, arXiv:1905.04899), and a share of `erase` a rectangle of
     one grey (Zhong et al. 2020, arXiv:1708.04896; there of noise), so that the three add up to 1 at most. How much
     is uniform between nothing and all, for `erase` up to a third of the area.
     """
-    kind = rng.random(n)
+    kind, much, *centre, grey = drawn
     mixup, cutmix = kind < augment.mixup, (kind >= augment.mixup) & (kind < augment.mixup + augment.cutmix)
     erase = ~mixup & ~cutmix & (kind < augment.mixup + augment.cutmix + augment.erase)
-    much = rng.random(n) * np.where(erase, 1 / 3, 1.0)
+    much = much * np.where(erase, 1 / 3, 1.0)
     side = np.where(mixup, 1.0, np.sqrt(much)) * IMAGE_SIZE
     # A rectangle lies where its centre is drawn; what of it is outside the image is cut off (as in the source).
-    centre = rng.uniform(0, IMAGE_SIZE, (2, n))
+    centre = IMAGE_SIZE * np.array(centre)
     low, high = (np.clip(np.rint(centre + half * side), 0, IMAGE_SIZE) for half in (-0.5, 0.5))
     low[:, mixup], high[:, mixup] = 0, IMAGE_SIZE
     weight = np.where(mixup, much, np.where(cutmix | erase, 1.0, 0.0))
     share = np.where(erase, 0.0, weight * np.prod(high - low, axis=0) / IMAGE_SIZE**2)
-    grey = np.where(erase, rng.random(n), -1.0)
+    grey = np.where(erase, grey, -1.0)
     return np.stack([weight, low[0], high[0], low[1], high[1], share, grey], axis=1).astype(np.float32)
 
 
-def mix(images: "tf.Tensor", labels: "tf.Tensor", drawn: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+def mix(images: "tf.Tensor", labels: "tf.Tensor", mixtures: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
     """Return (n, 48, 48, 1) images in [0, 1] and (n, k) labels, each mixed with the one before it, as (n, 7) says."""
     import tensorflow as tf
 
-    weight, top, bottom, left, right, share, grey = (drawn[:, i, None, None] for i in range(7))
+    weight, top, bottom, left, right, share, grey = (mixtures[:, i, None, None] for i in range(7))
     place = tf.range(IMAGE_SIZE, dtype=tf.float32)
     rows, columns = place[None, :, None], place[None, None, :]
     inside = (rows >= top) & (rows < bottom) & (columns >= left) & (columns < right)
