@@ -28,7 +28,7 @@ def measure() -> Iterator[dict]:
     """Yield the peak memory of each stage and of pipeline.predict, in MiB, and what ten times as many images add.
 
     Counted is what the stage's processes have for themselves (RssAnon, of Linux): pages of files that they map are the
-    system's to keep or to drop. Most of what download and preprocess add is the zip's index, which zipfile holds whole.
+    system's to keep or to drop.
     """
     with TemporaryDirectory() as one, TemporaryDirectory() as ten:
         few, many = _peaks(Path(one), 1), _peaks(Path(ten), TIMES)

@@ -83,7 +83,7 @@ def _write(faces: "Iterable[Face]", name: str, sizes: dict[str, int], folder: Pa
     """Write pixels and labels: not through a memory map, for a full disk ends a process that writes into one."""
     import numpy as np
 
-    labels: dict[str, list[int]] = {split: [] for split in SPLITS}
+    labels = {split: bytearray() for split in SPLITS}
     with contextlib.ExitStack() as stack:
         opened = {split: stack.enter_context(open(folder / f"{split}.npy", "wb")) for split in SPLITS}
         for split, size in sizes.items():
@@ -100,7 +100,7 @@ def _write(faces: "Iterable[Face]", name: str, sizes: dict[str, int], folder: Pa
     if (found := {split: len(labels[split]) for split in SPLITS}) != sizes:
         raise PipelineError(f"{name}: images per split are {found}; counts states {sizes}")
     for split in SPLITS:
-        _save(folder / f"{split}_labels.npy", np.array(labels[split], np.uint8))
+        _save(folder / f"{split}_labels.npy", np.frombuffer(labels[split], np.uint8))
 
 
 def _save(path: Path, array: "np.ndarray") -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import progress
 from pipeline.core.schema import EMOTIONS, SPLITS
+from pipeline.sources import zips
 from pipeline.sources.containers import ACCEPTED, MAX_IMAGE, read_csv, read_tar, read_zip
 from pipeline.sources.layouts import Face
 
@@ -89,11 +90,11 @@ def pack(folder: Path, target: Path) -> None:
     Raises PipelineError on a link, on what is no image file, and where train/ or test/ is missing.
     """
     names = sorted(name for part in ("train", "test") for name in _files(folder, part))
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+    with zips.written(target) as archive:
         for name in names:
             member = zipfile.ZipInfo(name)  # dated 1980-01-01
             member.create_system, member.external_attr = 3, (stat.S_IFREG | 0o644) << 16
-            archive.writestr(member, (folder / name).read_bytes())
+            archive.add(member, (folder / name).read_bytes())
 
 
 def _files(folder: Path, part: str) -> Iterator[str]:

@@ -11,10 +11,13 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
+
+import numpy as np
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS, SPLITS
+from pipeline.sources import zips
 from pipeline.sources.layouts import TABLE, Face, decode, parse_name, parse_table
 
 ACCEPTED = "accepted: Kaggle's zip of train/ and test/, or fer2013.csv, plain, in a .zip or in a .tar.gz"
@@ -22,13 +25,11 @@ MAX_IMAGE = 64 * 1024
 MAX_TABLE = 600 * 2**20
 """Bytes in fer2013.csv, of which the challenge's has 301 million."""
 MAX_MEMBERS = 200_000
-MAX_INDEX = 2**24
-"""Bytes of a zip's index, which is read before its members are counted; that of Kaggle's has 3 million."""
 MAX_EXTRA = 2**20
 """Bytes a tar may hold, other members among them, before its table and after it."""
 
-_Place = tuple[int, int, int]
-"""An image's split, number and emotion, the first and the last by their places in SPLITS and EMOTIONS."""
+_IMAGE = np.dtype([("split", "u1"), ("number", "u8"), ("emotion", "u1"), ("place", "u8")])
+"""An image of a zip, in 18 bytes; split and emotion are places in SPLITS and EMOTIONS, the last is its record's."""
 
 _FOLDERS = re.compile(r"(?:([^/]+)/)??((?:train|test)/.+)", re.DOTALL)
 _EXTRA = re.compile(r"(?:.*/)?(?:\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|README[^/]*)|__MACOSX/.*")
@@ -42,9 +43,10 @@ def read_csv(path: Path, times: int) -> Iterator[Face]:
 
 def read_zip(path: Path, times: int) -> Iterator[Face]:
     """Yield the faces of a zip: of its images below train/ and test/, or else of its fer2013.csv."""
-    with _Indexed(path, times * MAX_INDEX) as file, zipfile.ZipFile(file) as archive:
-        images, tables = _sorted_out(_members(archive, times * MAX_MEMBERS))
-        if images:
+    with path.open("rb") as file:
+        archive = zips.Reader(file)
+        images, tables = _sorted_out(archive, times * MAX_MEMBERS)
+        if len(images):
             yield from _read_images(archive, images)
             return
         if len(tables) != 1:
@@ -99,17 +101,21 @@ def _check(name: str, names: set[str], most: int) -> None:
     """Add the member `name` to the `names` seen before, of which there may be `most`."""
     if name in names:
         raise PipelineError(f"holds {name!r} twice; accepted: every member once")
-    if len(names) >= most:
-        raise PipelineError(f"holds more than {most:,} members, the most that is accepted")
+    _count(len(names), most)
     names.add(name)
 
 
-def _members(archive: zipfile.ZipFile, most: int) -> Iterator[zipfile.ZipInfo]:
-    """Yield the files of a zip without harmless extras; refuses what only an attack needs."""
-    names: set[str] = set()
-    for member in archive.infolist():
+def _count(before: int, most: int) -> None:
+    """Refuse one more member where there are `most` before it."""
+    if before >= most:
+        raise PipelineError(f"holds more than {most:,} members, the most that is accepted")
+
+
+def _members(archive: zips.Reader, most: int) -> Iterator[tuple[int, str]]:
+    """Yield place and name of the files of a zip without harmless extras; refuses what only an attack needs."""
+    for before, (place, member) in enumerate(archive):
+        _count(before, most)
         name = _safe(member.orig_filename)
-        _check(name, names, most)
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise PipelineError(f"{name!r} is a link or a device; accepted: plain files")
         if member.flag_bits & 0x1:
@@ -117,55 +123,56 @@ def _members(archive: zipfile.ZipFile, most: int) -> Iterator[zipfile.ZipInfo]:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise PipelineError(f"{name!r} has compression {member.compress_type}; accepted: none or deflate")
         if not member.is_dir() and not _EXTRA.fullmatch(name):
-            yield member
+            yield place, name
 
 
-def _sorted_out(members: Iterator[zipfile.ZipInfo]) -> tuple[dict[_Place, zipfile.ZipInfo], list[zipfile.ZipInfo]]:
-    """Return the images below train/ and test/, each by its place in the data set, and the tables."""
-    images: dict[_Place, zipfile.ZipInfo] = {}
-    tables, tops = [], set()
-    for member in members:
-        name = member.orig_filename
-        if match := _FOLDERS.fullmatch(name):
-            tops.add(match[1] or "")
-            split, emotion, number = parse_name(match[2])
-            place = SPLITS.index(split), number, EMOTIONS.index(emotion)
-            if place in images:
-                raise PipelineError(
-                    f"{images[place].filename!r} and {member.filename!r} are both {split} {emotion} {number}; "
-                    "accepted: every number once in its folder"
-                )
-            images[place] = member
-        elif _is_table(name):
-            tables.append(member)
-    if len(tops) > 1:
-        raise PipelineError(f"train/ and test/ stand below {sorted(tops)[:3]}; accepted: below one folder, or none")
-    return images, tables
+def _sorted_out(archive: zips.Reader, most: int) -> tuple[np.ndarray, list[int]]:
+    """Return the images below train/ and test/, each an _IMAGE, sorted, and the places of the tables."""
+    tables: list[int] = []
+    tops: set[str] = set()
+
+    def images() -> Iterator[tuple[int, int, int, int]]:
+        for place, name in _members(archive, most):
+            if match := _FOLDERS.fullmatch(name):
+                tops.add(match[1] or "")
+                if len(tops) > 1:
+                    raise PipelineError(
+                        f"train/ and test/ stand below {sorted(tops)}; accepted: below one folder, or none"
+                    )
+                split, emotion, number = parse_name(match[2])
+                yield SPLITS.index(split), number, EMOTIONS.index(emotion), place
+            elif _is_table(name):
+                tables.append(place)
+
+    found = np.fromiter(images(), _IMAGE)
+    found.sort()  # by split, number and emotion
+    known = found[["split", "number", "emotion"]]
+    if (same := known[1:] == known[:-1]).any():
+        _refuse_twice(archive, found[same.argmax() :][:2])
+    return found, tables
 
 
-def _read_images(archive: zipfile.ZipFile, images: dict[_Place, zipfile.ZipInfo]) -> Iterator[Face]:
-    """Yield the faces of `images`, sorted by their places."""
-    for place in sorted(images):
-        member = images[place]
-        with archive.open(member) as file:
+def _refuse_twice(archive: zips.Reader, images: np.ndarray) -> NoReturn:
+    """Say that these two images are the same one."""
+    one, other = (archive.member(place).filename for place in images["place"].tolist())
+    if one == other:
+        raise PipelineError(f"holds {one!r} twice; accepted: every member once")
+    split, number, emotion, _ = images[0].item()
+    raise PipelineError(
+        f"{one!r} and {other!r} are both {SPLITS[split]} {EMOTIONS[emotion]} {number}; "
+        "accepted: every number once in its folder"
+    )
+
+
+def _read_images(archive: zips.Reader, images: np.ndarray) -> Iterator[Face]:
+    """Yield the faces of `images`."""
+    for image in images:
+        split, number, emotion, place = image.item()
+        with archive.open(place) as file:
             encoded = file.read(MAX_IMAGE + 1)
         if len(encoded) > MAX_IMAGE:
-            raise PipelineError(f"{member.filename!r} is too large; accepted: images of {MAX_IMAGE:,} bytes")
-        split, number, emotion = place
-        yield Face(SPLITS[split], EMOTIONS[emotion], number, decode(member.filename, encoded))
-
-
-class _Indexed(io.FileIO):
-    """Reads a zip whose index has `most` bytes at most: zipfile asks for all of it at once, whatever its size."""
-
-    def __init__(self, path: Path, most: int):
-        super().__init__(path)
-        self.most = most
-
-    def read(self, size: int | None = -1) -> bytes:
-        if size is not None and size > self.most:
-            raise PipelineError(f"has an index of {size:,} bytes; accepted: at most {self.most:,}")
-        return super().read(size)
+            raise PipelineError(f"{file.name!r} is too large; accepted: images of {MAX_IMAGE:,} bytes")
+        yield Face(SPLITS[split], EMOTIONS[emotion], number, decode(file.name, encoded))
 
 
 class _Bounded(io.RawIOBase):
