@@ -37,7 +37,7 @@ plots: $(VENV)/ready  ## DVC's plots as a page that needs no network: outputs/pl
 test: $(VENV)/ready  ## all tests
 	@ruff check . && ruff format --check . && pytest -n 2
 
-torture: $(VENV)/ready  ## faults made on purpose, and counted: results/torture.json, of which README has the table
+torture: $(VENV)/ready  ## faults made on purpose, and counted: results/torture.json, of which docs/robustness.md has the table
 	@python -m tests.torture
 
 readme: $(VENV)/ready  ## the recorded run's figures, from results/ into README.md

@@ -9,8 +9,9 @@ from pipeline.core.stage import command
 from pipeline.documents import ablations, card, recipes, recorded, torture
 
 BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
-    paths.README: {"results": recorded.table, "recipes": recipes.table, "torture": torture.table},
+    paths.README: {"results": recorded.table, "recipes": recipes.table},
     paths.ROOT / "docs" / "recipes.md": {"recipes": recipes.details, "ablations": ablations.tables},
+    paths.ROOT / "docs" / "robustness.md": {"torture": torture.table},
     paths.weights("x").parent / "README.md": {"card": card.tables},
 }
 """Of each page, the blocks that are written, and by what."""

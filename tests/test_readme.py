@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -23,7 +25,7 @@ def test_the_figures_are_those_of_results():
 def test_figures_are_written_from_results(finished, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(finished.folder, copy, ignore=shutil.ignore_patterns(".dvc", "data", "mlruns"))
-    for page in ("README.md", "docs/recipes.md", "weights/README.md"):
+    for page in ("README.md", "docs/recipes.md", "docs/robustness.md", "weights/README.md"):
         (copy / page).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / page, copy / page)
     type(finished)(copy).stage("readme")
@@ -76,7 +78,25 @@ def test_nothing_is_said_of_fer2013_beside_drawn_faces(committed):
         assert said not in text
 
 
-PAGES = [ROOT / "README.md", ROOT / "weights/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+def test_minutes_are_said_to_be_those_of_the_machine_that_took_them(committed):
+    shutil.copytree(ROOT / "results/recipes", committed.path("results/recipes"))
+
+    def minutes() -> str:
+        shown = "from pipeline.documents import recipes; print(recipes.table())"
+        return committed.run(sys.executable, "-c", shown).stdout.strip().splitlines()[-1]
+
+    files = [*committed.path("results/recipes").glob("*.json"), committed.path("results/run.json")]
+    for file in files:
+        file.write_text(re.sub(r'"processor": "[^"]*"', '"processor": "Z80"', file.read_text()))
+    assert minutes() == "Minutes on 2 cores of Z80."
+    committed.edit("results/run.json", '"Z80"', '"6502"')
+    assert minutes().endswith("; of the recorded run: on 2 cores of 6502.")
+
+
+PAGES = [
+    *(ROOT / f"{folder}/README.md" for folder in (".", "weights", "benchmarks")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -88,6 +108,14 @@ def test_every_target_and_module_that_is_named_exists(page):
         assert (ROOT / f"pipeline/{module}.py").exists(), module
     files = {path.name for folder in ("pipeline", "tests") for path in (ROOT / folder).rglob("*.py")}
     assert set(re.findall(r"\b(\w+\.py)\b", text)) - {"mine.py"} <= files, "mine.py is a reader's own"
+
+
+@pytest.mark.parametrize("block", [0, 1], ids=["alone", "with our code"])
+def test_a_program_that_uses_a_network_prints_a_line_for_each_face(block):
+    indented = re.findall(r"(?:^ {4}.+\n|^\n(?= {4}))+", (ROOT / "docs/program.md").read_text(), re.MULTILINE)
+    code = textwrap.dedent([each for each in indented if "import" in each][block])
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert len(ran.stdout.splitlines()) == 6
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

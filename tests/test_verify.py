@@ -14,7 +14,7 @@ from pipeline.verification.check import Check
 from pipeline.verification.tolerance import of_scores
 from tests.conftest import ROOT, Project
 
-PAGES = ("README.md", "docs/recipes.md", "weights/README.md")
+PAGES = ("README.md", "docs/recipes.md", "docs/robustness.md", "weights/README.md")
 
 
 RECIPE = """

@@ -34,7 +34,21 @@ def table() -> str:
     rows = [["", "parameters", "multiply-adds", "minutes", *SPLITS]]
     rows += sorted([*_recorded(), *map(_row, found())], key=lambda row: float(row[3]))
     rows += [[who, size, "", "", val, test, "", both] for who, size, val, test, both in PUBLISHED]
-    return f"{markdown(rows)}\n\n{NOTE}\n"
+    return f"{markdown(rows)}\n\n{NOTE}\n{_timed_on()}\n"
+
+
+def _timed_on() -> str:
+    """Return on what the minutes of the table were measured."""
+    results = {f"`{r['recipe']}`": r for r in found()}
+    if _recorded():
+        results["the recorded run"] = json.loads(paths.Outputs().run.read_text())
+    places: dict[str, list[str]] = {}
+    for name, result in results.items():
+        hardware = result["hardware"]
+        places.setdefault(f"{hardware['cores']} cores of {hardware['processor']}", []).append(name)
+    if len(places) == 1:
+        return f"Minutes on {min(places)}."
+    return "Minutes " + "; ".join(f"of {', '.join(names)}: on {place}" for place, names in places.items()) + "."
 
 
 def details() -> str:

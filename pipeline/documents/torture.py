@@ -16,19 +16,18 @@ COUNTS = ("injected", "survived", "lost")
 
 
 def table() -> str:
-    """Return results/torture.json as Markdown, a line for each part with its kinds of faults.
+    """Return results/torture.json as Markdown, a line for each part and for each of its kinds of faults.
 
     Nothing where it is not there.
     """
     if not paths.TORTURE.exists():
         return ""
     result = files.read_json(paths.TORTURE)
-    rows = [["", "faults, and how many of each", *COUNTS]]
+    rows = [["fault", *COUNTS], ["**all**", *_counts(result["faults"])]]
     for part, title in TITLES.items():
         faults = [fault for fault in result["faults"] if fault["part"] == part]
-        kinds = "; ".join(f"{fault['fault']} ({fault['injected']})" for fault in faults)
-        rows.append([title, kinds, *_counts(faults)])
-    rows.append(["all", "", *_counts(result["faults"])])
+        rows.append([f"**{title}**", *_counts(faults)])
+        rows += [[fault["fault"], *_counts([fault])] for fault in faults]
     hardware = result["hardware"]
     where = f"{hardware['cores']} cores of {hardware['processor']}"
     return f"{markdown(rows)}\n\nIn {result['minutes']:.0f} minutes on {where}, by `{result['command']}`.\n"
