@@ -285,6 +285,14 @@ def test_too_many_members_are_refused(tmp_path, monkeypatch):
     refuse(file(tmp_path, tar_gz(*((str(i), b"") for i in range(6)))), "holds more than 5 members")
 
 
+def test_a_large_index_of_a_zip_is_refused_unread(tmp_path, monkeypatch):
+    path = write_zip(tmp_path / "x", images())
+    list(archive.read(path))
+    monkeypatch.setattr(containers, "MAX_INDEX", 500)
+    refuse(path, "has an index of 5", "accepted: at most 500")
+    list(archive.read(path, images=4 * archive.FER2013))
+
+
 def test_an_archive_of_more_images_than_fer2013_may_hold_more(tmp_path, monkeypatch):
     rows = table([row()] * 20)
     (tmp_path / "tar").write_bytes(tar_gz(("fer2013.csv", rows)))
