@@ -21,6 +21,12 @@ MOST, MISTAKES = 24, 12
 def main(arguments: list[str]) -> None:
     """Draw what speaks for the emotions of faces in pictures, or of images of a split: the worst, or those chosen."""
     asked = _parser().parse_args(arguments)
+    if asked.inputs:
+        options.refuse(asked, ("data", "split", "images"), "with pictures")
+    else:
+        options.refuse(asked, ("whole",), "without pictures")
+    if asked.out.suffix.lower() != ".png":
+        raise PipelineError(f"{asked.out} would hold a PNG picture; accepted: a name with .png at its end")
     runtime.configure()
     from pipeline.evaluation import gradcam
     from pipeline.plots.explanations import explanations
@@ -31,8 +37,8 @@ def main(arguments: list[str]) -> None:
         title, faces = "Faces", of_pictures(answering, asked.inputs, asked.whole)
     else:
         which = "images" if asked.images else "most confident mistakes"
-        title = f"{asked.data} {asked.split}: {which}"
-        faces = of_split(answering, asked.data, asked.split, asked.images)
+        data, split = asked.data or "fer2013", asked.split or "test"
+        title, faces = f"{data} {split}: {which}", of_split(answering, data, split, asked.images)
     explained = gradcam.explained(answering.model, faces, answering.facts.classes)
     if faces and not explained:
         raise PipelineError(f"{answering.name} has no convolutions, so that there is no map to look at")
@@ -46,13 +52,20 @@ def _parser() -> argparse.ArgumentParser:
     inputs = "pictures, folders of them; without any, images of a split"
     parser.add_argument("inputs", nargs="*", metavar="FILE|FOLDER", help=inputs)
     options.add(parser)
-    parser.add_argument("--data", default="fer2013", help="the data set of the split; %(default)s without it")
-    parser.add_argument("--split", choices=["val", "test"], default="test")
+    parser.add_argument("--data", help="the data set of the split; fer2013 without it")
+    parser.add_argument("--split", choices=["val", "test"], help="test without it")
     numbers = "numbers of images of the split, from 0: 3,17; without it those with the most confident mistakes"
-    parser.add_argument("--images", type=lambda text: [int(i) for i in text.split(",")], metavar="I,J", help=numbers)
+    parser.add_argument("--images", type=_numbers, metavar="I,J", help=numbers)
     out = paths.ROOT / "outputs" / "explanations.png"
     parser.add_argument("--out", type=Path, default=out, metavar="FILE.png", help="%(default)s without it")
     return parser
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError as error:
+        raise PipelineError(f"--images {text}; accepted: numbers from 0, with commas between them: 3,17") from error
 
 
 def of_pictures(network: "Network", inputs: list[str], whole: bool) -> list[dict[str, Any]]:
@@ -84,11 +97,13 @@ def of_pictures(network: "Network", inputs: list[str], whole: bool) -> list[dict
 def of_split(network: "Network", data: str, split: str, chosen: list[int] | None) -> list[dict[str, Any]]:
     """Return the images `chosen` of a split, or those with the most confident mistakes, with what the network says.
 
-    Raises PipelineError where there is no such image.
+    Raises PipelineError where there is no such image, or more than MOST are chosen.
     """
     from pipeline import evaluate
     from pipeline.data import arrays
 
+    if chosen and len(chosen) > MOST:
+        raise PipelineError(f"{len(chosen)} images are chosen; accepted: at most {MOST}")
     classes = network.facts.classes
     images = arrays.load(paths.arrays(data), split, classes)
     probabilities = network.probabilities(images.images())
@@ -96,7 +111,7 @@ def of_split(network: "Network", data: str, split: str, chosen: list[int] | None
         return evaluate.confident_mistakes(images, probabilities, classes, MISTAKES)
     if wrong := [i for i in chosen if not 0 <= i < len(images)]:
         raise PipelineError(f"{split} has no image {wrong[0]}; accepted: 0 to {len(images) - 1}")
-    return [evaluate.face(images, probabilities, classes, i) for i in chosen[:MOST]]
+    return [evaluate.face(images, probabilities, classes, i) for i in chosen]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Writes a trained network as LiteRT and ONNX files beside its .h5, and proves that they answer as it does."""
 
+import argparse
 import os
 import tempfile
 from pathlib import Path
@@ -28,25 +29,29 @@ CALIBRATION = 256
 @command
 def main(arguments: list[str]) -> None:
     """Write NAME.tflite, NAME-int8.tflite, NAME.onnx, NAME-export.csv: `python -m pipeline.export models/model.h5`."""
-    named = [a for a in arguments if "=" not in a]
+    given = _parser().parse_args(arguments).given
+    named = [a for a in given if a.endswith(".h5") or "=" not in a]  # a folder may be called lr=0.01
     if len(named) > 1:
         raise PipelineError(f"one network at a time: {', '.join(named)}")
     path = Path(named[0]) if named else paths.Outputs().model
     if path.suffix != ".h5" or not path.is_file():
         raise PipelineError(f"{path} is no .h5 file; accepted: one that a training left, models/model.h5 by default")
-    cfg, _ = config.compose([a for a in arguments if "=" in a])
+    overrides = [a for a in given if a not in named]
+    if others := [key for key in (a.partition("=")[0] for a in overrides) if key != "data"]:
+        where = "accepted: data=NAME, the data set on which the files are tried"
+        raise PipelineError(f"{others[0]} changes nothing: the network is exported as it is; {where}")
+    cfg, _ = config.compose(overrides)
     runtime.configure()
-    rows = export(path, cfg.data)
-    files.write_csv(path.with_name(f"{path.stem}-export.csv"), rows)
+    export(path, cfg.data)
 
 
-def export(path: Path, data: "Data") -> list[dict[str, Any]]:
-    """Write the files beside `path`, each of them once it has proved itself; return a row for each, the .h5 first.
+def export(path: Path, data: "Data") -> None:
+    """Write the files beside `path`, each of them once it has proved itself, and the table of those that are kept.
 
     The emotions are those that `path` names, in its order; they are printed. A row holds the file's name, its bytes,
     its accuracy on the images of `data` in val and test that show one of them, and the share of these on which it names
-    the emotion that the .h5 names. Raises PipelineError where a file fails, which is not kept then, or `data` lacks an
-    emotion.
+    the emotion that the .h5 names; the .h5 is the first. Raises PipelineError where `data` lacks an emotion, and at the
+    end where a file has failed: it is not kept, nor is an older one of its name.
     """
     import numpy as np
 
@@ -75,19 +80,33 @@ def export(path: Path, data: "Data") -> list[dict[str, Any]]:
         return {"file": name, "bytes": file.stat().st_size, **accuracy, "agreement": agreement}
 
     expected = named(path)
-    rows = [row(path.name, path, expected)]
+    rows, failed = [row(path.name, path, expected)], []
     print(_line(rows[0]))
-    for name, ending in formats.ENDINGS.items():
-        target = path.with_name(path.stem + ending)
+    table = path.with_name(f"{path.stem}-export.csv")
+    targets = {name: path.with_name(path.stem + ending) for name, ending in formats.ENDINGS.items()}
+    for older in (table, *targets.values()):  # another network's, perhaps
+        older.unlink(missing_ok=True)
+    for name, target in targets.items():
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             written = Path(folder) / target.name
             formats.write(model, name, written, batches.to_unit(train.images(chosen)).numpy())
-            rows.append(row(target.name, written, named(written)))
-            if problem := _problem(rows[0], rows[-1], quantized=name == formats.INT8):
-                raise PipelineError(f"{target.name} {problem}; it is not kept")
+            found = row(target.name, written, named(written))
+            if problem := _problem(rows[0], found, quantized=name == formats.INT8):
+                failed.append(f"{target.name} {problem}")
+                continue
             os.replace(written, target)
-        print(_line(rows[-1]))
-    return rows
+        rows.append(found)
+        files.write_csv(table, rows)
+        print(_line(found))
+    if failed:
+        raise PipelineError(f"not kept: {'; '.join(failed)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=main.__doc__)
+    what = "the network, an .h5 file, models/model.h5 without it; data=NAME: the data set on which the files are tried"
+    parser.add_argument("given", nargs="*", metavar="FILE.h5 | data=NAME", help=what)
+    return parser
 
 
 def _named(run: "Predict", split: "Split") -> "np.ndarray":

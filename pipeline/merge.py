@@ -59,10 +59,14 @@ def merge(other: Path, mlruns: Path) -> rows.Joined:
     try:
         with only_one(mlruns / "merge.lock", "a merge"), snapshot(theirs, mlruns / "merging", ours) as copy:
             _copy_files(_moved(copy, other, mlruns), mlruns, spare=copy.stat().st_size)
-            return _join(copy, ours, str(other))
+            missing = _without_files(copy)
+            joined = _join(copy, ours, str(other))
     except (OSError, sqlite3.Error) as error:
         reason = f"{error.filename or 'disk'}: {error.strerror}" if isinstance(error, OSError) else error
         raise PipelineError(f"{other} is not merged ({reason}); the same command goes on with it") from error
+    if missing:
+        joined.notes.append(f"the files of {missing} runs are not there; merge again when they are, and they come too")
+    return joined
 
 
 def _moved(copy: Path, other: Path, mlruns: Path) -> dict[Path, Path]:
@@ -91,6 +95,14 @@ def _copy_files(sources: dict[Path, Path], mlruns: Path, spare: int) -> None:
         for target, file in files.items():
             _copy_file(file, target)
             advance(file.stat().st_size)
+
+
+def _without_files(copy: Path) -> int:
+    """Return how many runs of `copy`, whose addresses are those here, have ended and have no folder here."""
+    ended = "SELECT artifact_uri FROM runs WHERE status = 'FINISHED'"  # which leaves files, whatever the run was
+    with store.opened(copy) as db:
+        folders = [store.local(address) for (address,) in db.execute(ended)]
+    return sum(folder is not None and not folder.is_dir() for folder in folders)
 
 
 def _newer(file: Path, target: Path) -> bool:

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,7 +39,14 @@ def main(arguments: list[str]) -> None:
     """Predict what is in pictures, folders, videos (or "-", a picture from standard input), or before a camera."""
     asked = _parser().parse_args(arguments)
     if bool(asked.inputs) == bool(asked.camera):
-        raise PipelineError("nothing to look at; accepted: pictures, folders, videos, - or --camera NUMBER|VIDEO")
+        given = "files and a camera are given" if asked.camera else "nothing to look at"
+        raise PipelineError(f"{given}; accepted: pictures, folders, videos, -, or else --camera NUMBER|VIDEO")
+    if asked.camera:
+        options.refuse(asked, ("whole", "lines", "no-pictures"), "with --camera")
+    else:
+        options.refuse(asked, ("headless",), "without --camera")
+    if asked.whole:
+        options.refuse(asked, ("detector",), "with --whole")
     runtime.configure()
     sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's are: a file's name need be no text
     from pipeline.prediction import detection, network
@@ -51,9 +59,9 @@ def main(arguments: list[str]) -> None:
         live.watch(asked.camera, answering, detection.load(asked.detector, live.LONGEST), asked.out, asked.headless)
         return
     detector = detection.whole if asked.whole else detection.load(asked.detector)
-    failed = predict(asked.inputs, answering, detector, asked.out, asked.lines, asked.pictures)
+    failed = predict(asked.inputs, answering, detector, asked.out, asked.lines or "csv", not asked.no_pictures)
     if failed:
-        raise PipelineError(f"{failed} could not be read, the others are done; the warnings above name them")
+        raise PipelineError(f"{failed} could not be read or written, the others are done; the warnings above name them")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,24 +72,29 @@ def _parser() -> argparse.ArgumentParser:
     yunet = "YuNet's model file (.onnx), which finds more faces than the cascade that OpenCV brings"
     parser.add_argument("--detector", type=Path, metavar="FILE", help=yunet)
     parser.add_argument("--out", type=Path, default=paths.ROOT / "outputs" / "predictions", metavar="FOLDER")
-    parser.add_argument("--lines", choices=["csv", "jsonl"], default="csv", help="the format of faces.csv")
-    parser.add_argument("--no-pictures", dest="pictures", action="store_false", help="write lines alone")
+    parser.add_argument("--lines", choices=["csv", "jsonl"], help="the format of the lines; csv without it")
+    parser.add_argument("--no-pictures", action="store_true", help="write lines alone")
     parser.add_argument("--headless", action="store_true", help="with --camera: write a video, open no window")
     return parser
 
 
 def predict(inputs: list[str], network: "Network", detector: "Detector", out: Path, lines: str, pictures: bool) -> int:
-    """Write faces.csv (or .jsonl) and the annotated `inputs` into the folder `out`; return how many were unreadable.
+    """Write faces.csv (or .jsonl) and the annotated `inputs` into the folder `out`; return how many of them failed.
 
-    Frames stream through: what is in memory does not grow with their number.
+    Frames stream through: what is in memory does not grow with their number. Raises PipelineError where there is no
+    picture or video.
     """
-    from pipeline.prediction import output
+    from pipeline.prediction import media, output
 
+    given = media.files(inputs, out)
+    if (first := next(given, None)) is None:
+        accepted = " ".join(sorted(media.PICTURES | media.VIDEOS))
+        raise PipelineError(f"no picture or video in {', '.join(inputs)}; accepted: {accepted}")
     written = output.Folder(out, lines, pictures, network.facts.classes)
     unreadable: list[str] = []
     alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     with progress("pictures and frames", None, "frames") as advance:
-        for batch in _batches(_seen(inputs, out, detector, unreadable)):
+        for batch in _batches(_seen(chain([first], given), detector, unreadable)):
             found = network.faces([seen.frame.pixels for seen in batch], [seen.boxes for seen in batch])
             for seen, faces in zip(batch, found, strict=True):
                 written.write(seen.name, seen.path, seen.frame, faces)
@@ -89,14 +102,14 @@ def predict(inputs: list[str], network: "Network", detector: "Detector", out: Pa
                     print(f"{seen.name}: " + ("; ".join(face.answer.text for face in faces) or output.NO_FACE))
                 advance(1)
     print(written.finish())
-    return len(unreadable)
+    return len(unreadable) + written.failed
 
 
-def _seen(inputs: list[str], but: Path, detector: "Detector", unreadable: list[str]) -> Iterator[Seen]:
+def _seen(given: Iterable[tuple[str, Path | None]], detector: "Detector", unreadable: list[str]) -> Iterator[Seen]:
     """Yield all frames with the boxes of their faces; report the files that cannot be read, and go on."""
     from pipeline.prediction import media
 
-    for name, path in media.files(inputs, but):
+    for name, path in given:
         try:
             for frame in media.frames(path):
                 yield Seen(name, path, frame, detector(frame.pixels))

@@ -4,7 +4,9 @@ import argparse
 import os
 import re
 import shutil
+import socket
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
@@ -26,11 +28,14 @@ def main(arguments: list[str]) -> None:
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(cfg.tracking)
-    folder = paths.ROOT / "outputs" / "served" / str(asked.port)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    model = finding.fetch(tracker, asked.model, "model", folder)  # a copy: what is checked is what is served
-    check(model)
+    model = paths.ROOT / "outputs" / "served" / str(asked.port)
+    model.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=model.parent) as folder:
+        copy = finding.fetch(tracker, asked.model, "model", Path(folder))  # what is checked is what is served
+        check(copy)
+        _check_free(asked.port)  # or a server is running, from the folder that is replaced now
+        shutil.rmtree(model, ignore_errors=True)
+        copy.rename(model)
     environment = {
         **os.environ,
         "MLFLOW_TRACKING_URI": tracker.uri,
@@ -64,6 +69,16 @@ def check(model: Path) -> None:
     from pipeline.training import saved
 
     saved.load(model / data)
+
+
+def _check_free(port: int) -> None:
+    """Raise PipelineError where a server cannot listen on `port` of this machine."""
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: connections may linger
+        try:
+            tried.bind(("127.0.0.1", port))
+        except (OSError, OverflowError) as error:
+            raise PipelineError(f"port {port} cannot be used ({error}); accepted: --port with a free one") from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 import argparse
 
 from pipeline.core import config
+from pipeline.core.errors import PipelineError
 from pipeline.core.stage import command
 from pipeline.training import runtime
 
@@ -14,6 +15,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--port", type=int, default=8000, help="%(default)s without it")
     parser.add_argument("--tracking", help="where runs are: an option of conf/tracking/; params.yaml's without it")
     asked = parser.parse_args(arguments)
+    if not 1 <= asked.port <= 65535:
+        raise PipelineError(f"--port {asked.port}; accepted: 1 to 65535")
     cfg, _ = config.compose([f"tracking={asked.tracking}"] if asked.tracking else [])
     runtime.configure()
     import uvicorn

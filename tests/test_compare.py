@@ -65,6 +65,17 @@ def test_an_option_stands_for_the_parameters_that_it_decides():
     assert runs.labels(edited) == ["augment.mirror=True", "augment.mirror=False"]
 
 
+def test_a_parameter_of_params_yaml_is_named_beside_the_options_for_it_is_of_none():
+    def run(model: str, filters: str, optimizer: str, rate: str) -> runs.Run:
+        parameters = {"model.filters": filters, "optimizer.name": optimizer, "optimizer.learning_rate": rate}
+        return runs.Run("", "", parameters, {"choice.model": model, "choice.optimizer": optimizer}, [], {})
+
+    assert runs.labels([[run("seed_cnn", "16", "adam", "0.001")], [run("linear", "0", "sgd", "0.1")]]) == [
+        "model=seed_cnn, optimizer=adam, optimizer.learning_rate=0.001",
+        "model=linear, optimizer=sgd, optimizer.learning_rate=0.1",
+    ]
+
+
 def run(name: str, seed: int = 1, model: str = "linear", **tags: str) -> runs.Run:
     """Return a run whose id is its letter 32 times; `tags` are its code and its commit."""
     parameters = {"model.name": model, "seed": str(seed)}

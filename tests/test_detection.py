@@ -1,9 +1,11 @@
 """Faces are found where they are, and cut out as those of FER-2013."""
 
+import os
 import tracemalloc
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 
 from pipeline.core.errors import PipelineError
@@ -38,6 +40,19 @@ def test_a_file_that_is_no_detector_is_refused(tmp_path):
     (tmp_path / "yunet.onnx").write_bytes(b"no model")
     with pytest.raises(PipelineError, match="holds no YuNet model"):
         detection.load(tmp_path / "yunet.onnx")
+
+
+def test_a_network_of_another_kind_is_refused_before_it_is_used(tmp_path):
+    given, found = (onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 3, 320, 320]) for n in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "relu", [given], [found])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 11)]), tmp_path / "relu.onnx")
+    with pytest.raises(PipelineError, match=r"relu\.onnx holds no YuNet model"):
+        detection.load(tmp_path / "relu.onnx")
+
+
+def test_a_detector_whose_name_is_no_text_is_refused(tmp_path):
+    with pytest.raises(PipelineError, match="has a name that is no UTF-8; accepted: one that is"):
+        detection.load(tmp_path / os.fsdecode(b"caf\xe9.onnx"))
 
 
 def test_a_face_of_fer2013_as_a_whole_is_its_own_pixels():

@@ -89,6 +89,27 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
         explain.of_pictures(None, [str(tmp_path)], whole=True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("a.png --data faces", "--data means nothing with pictures; accepted: "),
+        ("a.png --split test", "--split means nothing with pictures; accepted: "),
+        ("a.png --images 0", "--images means nothing with pictures; accepted: "),
+        ("--whole", "--whole means nothing without pictures; accepted: "),
+        ("--images a", "--images a; accepted: numbers from 0, with commas between them"),
+        ("--out x.jpg", "x.jpg would hold a PNG picture; accepted: a name with .png at its end"),
+    ],
+)
+def test_options_that_would_be_passed_over_are_refused(arguments, message):
+    with pytest.raises(PipelineError, match=message):
+        explain.main.__wrapped__(arguments.split())
+
+
+def test_more_images_than_are_drawn_are_refused():
+    with pytest.raises(PipelineError, match="25 images are chosen; accepted: at most 24"):
+        explain.of_split(None, "fer2013", "val", list(range(explain.MOST + 1)))
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("finished")
 class TestCommand:
@@ -102,7 +123,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--images", "99"], "test has no image 99; accepted: 0 to 13"),
+            (["--data", "faces", "--images", "99"], "test has no image 99; accepted: 0 to 13"),
             (["empty.png"], "no face is found; --whole takes each picture as one"),
             (["empty.png", "film.MP4"], "film.MP4 is a video; accepted: pictures, and folders of them"),
             (["--data", "nothing"], "`python -m pipeline.download data=nothing` and `python -m pipeline.preprocess "),
@@ -111,7 +132,7 @@ class TestCommand:
     def test_a_mistake_is_one_line(self, finished: Project, tmp_path, arguments, message):
         Image.new("L", (100, 100), 90).save(tmp_path / "empty.png")
         arguments = [str(tmp_path / a) if a.endswith("png") else a for a in arguments]
-        done = finished.stage("explain", "--model", "models/model.h5", "--data", "faces", *arguments, check=False)
+        done = finished.stage("explain", "--model", "models/model.h5", *arguments, check=False)
         assert done.returncode == 1
         assert message in done.stderr
         assert "Traceback" not in done.stderr

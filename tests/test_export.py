@@ -76,24 +76,34 @@ class TestCommand:
         kernel[:, 1], bias[1] = 0, -1e6
         net.set_weights([kernel, bias])
         net.save(trained.path("models/model.h5"), include_optimizer=False)
+        for name in ("model-int8.tflite", "model-export.csv"):
+            trained.path(f"models/{name}").write_text("of another network")
         done = trained.stage("export", check=False)
         assert done.returncode == 1
-        assert "model-int8.tflite has a val_accuracy of" in done.stderr
-        assert {p.name for p in trained.path("models").iterdir()} == {"model.h5", "model.tflite"}
+        assert done.stderr.splitlines()[-1].startswith("error: not kept: model-int8.tflite has a val_accuracy of")
+        kept = ["model.h5", "model.tflite", "model.onnx"]
+        assert [row["file"] for row in csv.DictReader(trained.path("models/model-export.csv").open())] == kept
+        assert {p.name for p in trained.path("models").iterdir()} == {*kept, "model-export.csv"}
 
     def test_the_emotions_are_those_that_the_network_names(self, trained):
-        three_emotions(trained.path("models/model.h5"), ["surprise", "angry", "happy"])
-        printed = trained.stage("export").stdout
-        assert printed.splitlines()[0].endswith("models/model.h5: surprise, angry, happy")
-        for row in csv.DictReader(trained.path("models/model-export.csv").open()):
+        network = trained.path("runs/lr=0.01/model.h5")
+        network.parent.mkdir(parents=True)
+        trained.path("models/model.h5").rename(network)
+        three_emotions(network, ["surprise", "angry", "happy"])
+        printed = trained.stage("export", "runs/lr=0.01/model.h5", "data=faces").stdout
+        assert printed.splitlines()[0] == "runs/lr=0.01/model.h5: surprise, angry, happy"
+        for row in csv.DictReader(network.with_name("model-export.csv").open()):
             assert float(row["agreement"]) == float(row["val_accuracy"]) == float(row["test_accuracy"]) == 1
 
     def test_an_emotion_of_which_there_are_no_images_is_refused(self, trained):
         three_emotions(trained.path("models/model.h5"), ["surprise", "smile", "happy"])
+        older = trained.path("models/model.onnx")
+        older.write_text("an older one")
         done = trained.stage("export", check=False)
         assert done.returncode == 1
         assert "names the emotion smile, and faces has no images of it; accepted: data=NAME" in done.stderr
         assert "Traceback" not in done.stderr
+        assert older.exists()
 
 
 def three_emotions(path: Path, named: list[str]) -> None:
@@ -111,6 +121,19 @@ def test_anything_but_a_network_is_refused(project, arguments):
     done = project.stage("export", *arguments, check=False)
     assert done.returncode == 1
     assert f"{arguments[0]} is no .h5 file; accepted: " in done.stderr
+
+
+def test_a_setting_that_changes_nothing_is_refused(project):
+    project.path("model.h5").touch()
+    done = project.stage("export", "model.h5", "data=faces", "data.classes=[happy,sad]", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "error: data.classes changes nothing: the network is exported as it is; accepted: data="
+    )
+
+
+def test_help_says_what_the_command_does(project):
+    assert "Write NAME.tflite, NAME-int8.tflite, NAME.onnx, NAME-export.csv" in project.stage("export", "--help").stdout
 
 
 @pytest.mark.parametrize("name", ["model.h5", "model.tflite", "model.onnx"])

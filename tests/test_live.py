@@ -72,9 +72,10 @@ def test_ctrl_c_ends_it_and_keeps_the_video(answering, tmp_path, capsys):
     assert "3 frames, " in capsys.readouterr().out
 
 
-def test_a_camera_that_is_not_there_is_an_error(answering, tmp_path):
-    with pytest.raises(PipelineError, match="77 cannot be opened"):
-        live.watch("77", answering, detection.load(), tmp_path, headless=True)
+@pytest.mark.parametrize("source", ["77", "99999999999", "²"])
+def test_a_camera_that_is_not_there_is_an_error(answering, tmp_path, source):
+    with pytest.raises(PipelineError, match=f"{source} cannot be opened"):
+        live.watch(source, answering, detection.load(), tmp_path, headless=True)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -49,6 +49,12 @@ def test_a_picture_that_ends_early_is_refused(tmp_path):
         list(media.frames(tmp_path / "half.jpg"))
 
 
+def test_a_picture_whose_levels_have_no_bounds_is_refused(tmp_path):
+    Image.fromarray(np.linspace(0, 1, 600, dtype=np.float32).reshape(20, 30)).save(tmp_path / "x.tif")
+    with pytest.raises(PipelineError, match=r"x\.tif cannot be read: its grey levels are floating-point"):
+        list(media.frames(tmp_path / "x.tif"))
+
+
 def test_a_picture_that_another_program_would_draw_is_refused(tmp_path):
     Image.fromarray(scene([(9, 9)])).save(tmp_path / "drawn.eps")
     with pytest.raises(PipelineError, match=r"drawn\.eps is no picture or video that can be read"):
@@ -82,5 +88,5 @@ def test_a_file_is_read_wherever_the_answers_go_but_a_folder_is_not_written_into
     (tmp_path / "b.png").touch()
     assert [name for name, _ in media.files([str(tmp_path / "b.png")], tmp_path)] == ["b.png"]
     assert [name for name, _ in media.files([str(tmp_path)], tmp_path.parent)] == ["b.png"]
-    with pytest.raises(PipelineError, match="is read and written to; accepted: another folder as --out"):
+    with pytest.raises(PipelineError, match="is where answers are written; accepted: another folder"):
         list(media.files([str(tmp_path)], tmp_path))

@@ -204,6 +204,17 @@ def test_a_store_that_was_moved_and_never_opened_since_comes_with_its_artifacts(
     assert text(here, runs(here)["theirs"].info.run_id, "theirs") == "the artifact of theirs"
 
 
+def test_files_that_are_not_there_are_told_until_they_come(both, checkout, tmp_path):
+    ours, theirs = both
+    (theirs / "artifacts").rename(tmp_path / "artifacts")
+    note = "the files of 1 runs are not there; merge again when they are, and they come too"
+    assert merge.merge(theirs, ours) == (1, 0, 0, [], [note])
+    (tmp_path / "artifacts").rename(theirs / "artifacts")
+    assert merge.merge(theirs, ours) == (0, 1, 0, [], [])
+    here = checkout("ours")
+    assert text(here, runs(here)["theirs"].info.run_id, "theirs") == "the artifact of theirs"
+
+
 def test_a_copy_of_our_own_store_adds_what_was_done_in_it(both, checkout, tmp_path):
     ours, _ = both
     shutil.copytree(ours, tmp_path / "copy/mlruns")

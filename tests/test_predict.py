@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import resource
 import sys
 
 import cv2
@@ -10,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline import predict
+from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS
-from pipeline.prediction import drawing, output
+from pipeline.prediction import detection, drawing, media, output
 from pipeline.prediction.detection import Box
 from pipeline.prediction.network import Network
 from pipeline.training import saved
@@ -43,6 +46,71 @@ def test_a_strip_is_enlarged_no_further_than_can_be_held():
     drawn = drawing.annotate(np.zeros((1, 1_900, 3), np.uint8), [], list(EMOTIONS), columns=0)
     assert drawn.shape[1] == 19_000
     assert drawing.annotate(np.zeros((1, 60_000, 3), np.uint8), [], list(EMOTIONS), columns=0).shape[1] == 60_000
+
+
+@pytest.mark.parametrize(
+    ("rate", "written"), [(29.97, 29.97), (119.917, 119.92), (236.137, 236.14), (90_000, 600), (0.001, 0.01)]
+)
+def test_a_video_of_any_rate_is_written(tmp_path, rate, written):
+    video = output.Video(tmp_path / "video.mp4", rate)
+    for size in (64, 64, 70):  # a frame of another size is not lost
+        video.write(np.full((48, size, 3), 90, np.uint8))
+    video.finish()
+    assert media.rate(tmp_path / "video.mp4") == written
+    assert len(list(media.frames(tmp_path / "video.mp4"))) == 3
+
+
+def test_a_video_for_which_there_is_no_room_is_none(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    video = output.Video(tmp_path / "video.mp4", 25)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # a file cannot grow further, as on a full disk
+    try:
+        for i in range(30):
+            video.write(np.random.default_rng(i).integers(0, 256, (200, 200, 3), dtype=np.uint8))
+        with pytest.raises(PipelineError, match=r"video\.mp4 cannot be written: 30 of its 30 frames are lost"):
+            video.finish()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_video_that_cannot_be_written_is_left_out_and_the_rest_is_done(answering, tmp_path, capsys):
+    (tmp_path / "given").mkdir()
+    clip(tmp_path / "given/a.mp4", 2)
+    strip = cv2.VideoWriter(str(tmp_path / "given/b.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (9000, 48))
+    for _ in range(3):
+        strip.write(np.full((48, 9000, 3), 90, np.uint8))
+    strip.release()
+    Image.new("L", (48, 48), 90).save(tmp_path / "given/c.png")
+    given, out = [str(tmp_path / "given")], tmp_path / "out"
+    assert predict.predict(given, answering, detection.load(), out, "csv", pictures=True) == 1
+    assert capsys.readouterr().err.count("b.avi.mp4 cannot be written, with 18164 x 128 pixels") == 1
+    assert {path.name for path in out.iterdir()} == {"a.mp4.mp4", "c.png.png", "faces.csv"}
+    rows = list(csv.DictReader((out / "faces.csv").open()))
+    assert [row["frame"] for row in rows if row["file"] == "b.avi"] == ["0", "1", "2"]
+
+
+def test_a_folder_without_pictures_and_videos_is_refused(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(PipelineError, match=f"no picture or video in {tmp_path}; accepted: .avi .bmp "):
+        predict.predict([str(tmp_path)], None, None, tmp_path / "out", "csv", pictures=True)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("b.png --camera 0", "files and a camera are given; accepted: "),
+        ("--camera 0 --whole", "--whole means nothing with --camera; accepted: "),
+        ("--camera 0 --lines csv", "--lines means nothing with --camera; accepted: "),
+        ("--camera 0 --no-pictures", "--no-pictures means nothing with --camera; accepted: "),
+        ("b.png --headless", "--headless means nothing without --camera; accepted: "),
+        ("b.png --whole --detector yunet.onnx", "--detector means nothing with --whole; accepted: "),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused(arguments, message):
+    with pytest.raises(PipelineError, match=message):
+        predict.main.__wrapped__(arguments.split())
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -23,7 +24,7 @@ from pipeline import serve
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS
 from tests import hostile
-from tests.conftest import Project, free_port, wait_until_healthy
+from tests.conftest import ROOT, Project, free_port, wait_until_healthy
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
 
@@ -93,6 +94,16 @@ def test_a_photograph_is_searched_for_a_face_or_is_one(server):
     assert answer["predictions"][0]["side"] == 300
 
 
+def test_the_documented_command_sends_a_picture_longer_than_an_argument_may_be(server, tmp_path):
+    page = (ROOT / "docs/serve.md").read_text()
+    command = re.search(r"^    \(printf .*?-d @-$", page, re.MULTILINE | re.DOTALL)[0]
+    noise = np.random.default_rng(0).integers(0, 256, (400, 400), np.uint8)
+    (tmp_path / "noise.png").write_bytes(base64.b64decode(encoded(noise)))
+    command = command.replace("docs/faces.png", "noise.png").replace("http://127.0.0.1:5001", server)
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert "answer" in json.loads(done.stdout)["predictions"][0], done.stderr
+
+
 @pytest.mark.parametrize(
     ("picture", "message"),
     [
@@ -102,6 +113,7 @@ def test_a_photograph_is_searched_for_a_face_or_is_one(server):
         (base64.b64encode(b"no picture").decode(), "picture 0 is no picture"),
         ([[0, 999]], "picture 0 has numbers from 0 to 999"),
         ([0, 1, 2], "picture 0 has the shape (3,)"),
+        ([[0, 0.5, 1]], "picture 0 has fractions; accepted: (h, w) or (h, w, 3) whole numbers from 0 to 255"),
         ([["a"]], "picture 0 is no array of numbers"),
         (None, "picture 0"),
         ({"a": 1}, "picture 0 is no array of numbers"),
@@ -141,6 +153,24 @@ def test_only_this_machine_is_served(server):
     port = int(server.rpartition(":")[2])
     with pytest.raises(ConnectionRefusedError):  # another address of this machine, at which one for all would answer
         socket.create_connection(("127.0.0.2", port), timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("models:/faces@champion", "port {} cannot be used ([Errno 98] Address already in use); accepted: --port"),
+        ("models:/faces@nobody", "has no models:/faces@nobody"),
+    ],
+)
+def test_a_start_that_fails_leaves_what_a_running_server_serves(server, finished, model, message):
+    port = server.rpartition(":")[2]
+    served = finished.path("outputs/served")
+    before = {path: path.stat().st_ino for path in served.rglob("*")}
+    done = finished.stage("serve", model, "--port", port, check=False)
+    assert done.returncode == 1
+    assert message.format(port) in done.stderr.splitlines()[-1]
+    assert served / port / "MLmodel" in before
+    assert {path: path.stat().st_ino for path in served.rglob("*")} == before
 
 
 # What is not served

@@ -12,6 +12,8 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from pipeline import show
+from pipeline.core.errors import PipelineError
 from pipeline.sources import faces
 from tests.browser import chromium, installed
 from tests.conftest import SECONDS, Project, free_port, wait_until_healthy
@@ -130,6 +132,12 @@ def test_a_bad_request_is_refused_with_a_reason(port, path, body, status, messag
 
 def test_a_name_that_leads_here_from_elsewhere_is_refused(port):
     assert post(port, "/picture?network=x", b"x", Host="evil.example")[0] == 400
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "0"])
+def test_a_port_that_there_is_not_is_refused(port):
+    with pytest.raises(PipelineError, match=f"--port {port}; accepted: 1 to 65535"):
+        show.main.__wrapped__(["--port", port])
 
 
 def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, str]:

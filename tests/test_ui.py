@@ -23,7 +23,7 @@ def served(project):
     """Serve the project's runs as `make ui` does, and yield where."""
     port = free_port()
     server = project.start("python", "-m", "pipeline.ui", "--port", str(port))
-    assert server.stdout.readline().startswith(f"http://127.0.0.1:{port} shows the runs of {project.folder}")
+    assert server.stdout.readline().startswith(f"http://127.0.0.1:{port} shows the runs of sqlite:///{project.folder}/")
     wait_until_healthy(f"http://127.0.0.1:{port}", server)
     yield f"http://127.0.0.1:{port}"
     os.killpg(server.pid, 15)

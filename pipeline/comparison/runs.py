@@ -6,8 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.core import files
+import yaml
+
+from pipeline.core import files, paths
 from pipeline.core.errors import PipelineError
+from pipeline.core.nested import flatten
 from pipeline.evaluation import predictions
 from pipeline.tracking.failures import reason
 
@@ -144,12 +147,14 @@ def _code(run: Run) -> str:
 def labels(groups: list[list[Run]]) -> list[str]:
     """Return a name for each group: the parameters in which the groups differ, or else the commit or `_name`'s.
 
-    Where the option that was chosen says it all, it stands for its parameters: augment=none. The commit counts where
-    the code differs. No two names are the same: the first run's id is added where they would be.
+    Where the option that was chosen says it all, it stands for its parameters: augment=none. Those that params.yaml
+    holds are of no option. The commit counts where the code differs. No two names are the same: the first run's id is
+    added where they would be.
     """
     facts = [_facts(group[0]) for group in groups]
     keys = [key for key in dict.fromkeys(k for f in facts for k in f) if len({f.get(key) for f in facts}) > 1]
-    keys = [key for key in keys if not _follows(key, key.partition(".")[0], facts)]
+    of_no_option = flatten(yaml.safe_load(paths.PARAMS.read_text("utf-8")))
+    keys = [key for key in keys if key in of_no_option or not _follows(key, key.partition(".")[0], facts)]
     if len({_code(group[0]) for group in groups}) == 1:
         keys = [key for key in keys if key != "commit"]
     names = [", ".join(f"{k}={f[k]}" for k in keys if k in f) or _name(g) for f, g in zip(facts, groups, strict=True)]

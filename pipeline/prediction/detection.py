@@ -93,7 +93,12 @@ def _cascade() -> Callable[[np.ndarray], np.ndarray]:
 
 def _yunet(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # OpenCV would end the process
+        raise PipelineError(f"{path} has a name that is no UTF-8; accepted: one that is") from error
+    try:
         network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), YUNET_SCORE)
+        network.detect(np.zeros((320, 320, 3), np.uint8))  # another network fails no earlier
     except cv2.error as error:
         raise PipelineError(f"{path} holds no YuNet model; accepted: face_detection_yunet_*.onnx of OpenCV") from error
 

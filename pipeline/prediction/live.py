@@ -84,14 +84,14 @@ def watch(source: str, network: Network, detector: Detector, out: Path, headless
     Without a display, or where `headless`, the annotated frames become a video in the folder `out` instead.
     Raises PipelineError where the source cannot be opened.
     """
-    camera = source.isdigit()
-    rate = CAMERA_RATE if camera else media.rate(Path(source))
+    number = int(source) if source.isdecimal() and len(source) < 10 else None  # OpenCV takes no larger one
+    rate = media.rate(Path(source)) if number is None else CAMERA_RATE
     shown_in = None if headless else window.opened(f"{network.name} - close the window, or press q, to end")
     video = None if shown_in else output.Video(out / "camera.mp4", rate)
     times: deque[float] = deque(maxlen=30)
     tracker, shown, began = Tracker(), 0, time.perf_counter()
     with progress("frames", None, "frames") as advance, contextlib.suppress(KeyboardInterrupt):
-        for frame in _frames(source):
+        for frame in _frames(source, number):
             times.append(time.perf_counter())
             speed = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
             picture = annotated(frame, network, detector, tracker, speed)
@@ -99,7 +99,7 @@ def watch(source: str, network: Network, detector: Detector, out: Path, headless
                 video.write(picture)
             elif not shown_in.show(picture):
                 break
-            elif not camera:  # no faster than it was filmed
+            elif number is None:  # no faster than it was filmed
                 time.sleep(max(0.0, began + shown / rate - time.perf_counter()))
             shown += 1
             advance(1)
@@ -124,8 +124,8 @@ def annotated(
     return drawing.annotate(frame, faces, network.facts.classes, columns=1, note=note)
 
 
-def _frames(source: str) -> Iterator[np.ndarray]:
-    camera = cv2.VideoCapture(int(source)) if source.isdigit() else media.opened(source)
+def _frames(source: str, number: int | None) -> Iterator[np.ndarray]:
+    camera = media.opened(source) if number is None else cv2.VideoCapture(number)
     try:
         if not camera.isOpened():
             known = "the number of a camera (0 is the first), or a video file"

@@ -59,7 +59,7 @@ def _found(names: Iterable[str], but: Path) -> Iterator[tuple[str, Path | None]]
         elif path.is_dir():
             folder = path.resolve()
             if folder == but:
-                raise PipelineError(f"{path} is read and written to; accepted: another folder as --out")
+                raise PipelineError(f"{path} is where answers are written; accepted: another folder")
             for found in sorted(path.rglob("*")):
                 own = folder in but.parents and but in found.resolve().parents
                 if found.suffix.lower() in PICTURES | VIDEOS and found.is_file() and not own:
@@ -91,9 +91,14 @@ def opened(source: Path | str) -> cv2.VideoCapture:
 
 def rate(path: Path) -> float:
     """Return how many frames a second the video `path` has; 25 where it does not say."""
+    return told(path, cv2.CAP_PROP_FPS) or 25.0
+
+
+def told(path: Path, what: int) -> float:
+    """Return the number `what` of the video `path`, as OpenCV calls it (CAP_PROP_...); 0 where it does not say."""
     video = opened(path)
     try:
-        return video.get(cv2.CAP_PROP_FPS) or 25.0
+        return video.get(what)
     finally:
         video.release()
 
@@ -124,6 +129,8 @@ def decode(source: Path | IO[bytes], name: str) -> np.ndarray:
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """Return `picture` upright, in RGB of 8 bits; what is transparent becomes white."""
+    if picture.mode == "F":  # nothing says which number is white
+        raise ValueError("its grey levels are floating-point numbers; accepted: 8 or 16 bits")
     picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16 bits: convert("RGB") would cut off what is above 255
         levels = np.asarray(picture, np.float32)

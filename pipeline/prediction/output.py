@@ -3,6 +3,9 @@
 import csv
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,24 +72,38 @@ class Video:
     def __init__(self, path: Path, rate: float):
         """Begin the file `path`, of `rate` frames a second; it is NAME.partial.mp4 until then."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self.rate, self._partial = path, rate, path.with_suffix(".partial.mp4")
+        self.path, self._partial = path, path.with_suffix(".partial.mp4")
+        self._rate = min(max(round(rate, 2), 0.01), 600.0)  # the codec takes no fraction above 65535/N
         self._writer: cv2.VideoWriter | None = None
+        self._size: tuple[int, ...] = ()
+        self._frames = 0
 
     def write(self, frame: np.ndarray) -> None:
-        """Add `frame`; all have the size of the first. Raises PipelineError where the file cannot be written."""
+        """Add `frame`, in the size of the first. Raises PipelineError where the file cannot be written."""
         frame = frame[: frame.shape[0] // 2 * 2, : frame.shape[1] // 2 * 2]  # what the codec takes
         if self._writer is None:
-            codec = cv2.VideoWriter_fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(os.fsencode(self._partial), codec, self.rate, frame.shape[1::-1])
+            codec, self._size = cv2.VideoWriter_fourcc(*"mp4v"), frame.shape[1::-1]
+            self._writer = cv2.VideoWriter(os.fsencode(self._partial), codec, self._rate, self._size)
             if not self._writer.isOpened():
-                raise PipelineError(f"{self._partial} cannot be written")
-        self._writer.write(frame)
+                size = " x ".join(map(str, self._size))
+                raise PipelineError(
+                    f"{self.path} cannot be written, with {size} pixels; accepted: at most 8,191 along a side, and a "
+                    "folder that can be written to"
+                )
+        self._writer.write(frame if frame.shape[1::-1] == self._size else cv2.resize(frame, self._size))
+        self._frames += 1
 
     def finish(self) -> None:
-        """Give the file its name."""
-        if self._writer is not None:
-            self._writer.release()
-            os.replace(self._partial, self.path)
+        """Give the file its name. Raises PipelineError, and leaves none, where it has lost frames."""
+        if self._writer is None:
+            return
+        self._writer.release()
+        held = int(media.told(self._partial, cv2.CAP_PROP_FRAME_COUNT))
+        if held < self._frames:  # OpenCV raises no error on a full disk
+            self._partial.unlink(missing_ok=True)
+            lost = f"{self._frames - held} of its {self._frames} frames are lost"
+            raise PipelineError(f"{self.path} cannot be written: {lost}; accepted: a disk with room for it")
+        os.replace(self._partial, self.path)
 
 
 class Folder:
@@ -97,6 +114,8 @@ class Folder:
         self.folder, self.pictures, self.classes = folder, pictures, classes
         self._lines = Lines(folder / f"faces.{lines}", [*KEYS, *classes])
         self._video: Video | None = None
+        self.failed = 0
+        """Videos that could not be written."""
 
     def write(self, name: str, path: Path | None, frame: Frame, faces: list[Face]) -> None:
         """Add a frame of the file called `name`; those of a video come one after the other."""
@@ -110,7 +129,9 @@ class Folder:
         if frame.number == 0:
             self._end_video()
             self._video = Video(self.folder / f"{name}.mp4", media.rate(path))
-        self._video.write(drawing.annotate(frame.pixels, faces, self.classes, columns=1))
+        if self._video:
+            with self._leaving_out():
+                self._video.write(drawing.annotate(frame.pixels, faces, self.classes, columns=1))
 
     def finish(self) -> str:
         """Give the last files their names; return what to say of them."""
@@ -120,5 +141,16 @@ class Folder:
 
     def _end_video(self) -> None:
         if self._video:
-            self._video.finish()
+            with self._leaving_out():
+                self._video.finish()
         self._video = None
+
+    @contextmanager
+    def _leaving_out(self) -> Iterator[None]:
+        """Leave the video out, and say so, where it cannot be written: the rest is done."""
+        try:
+            yield
+        except PipelineError as error:
+            print(f"warning: {error}", file=sys.stderr)
+            self._video = None
+            self.failed += 1

@@ -33,8 +33,9 @@ class Served:
         """Return a row for each picture: the answer for its largest face, as pipeline.predict writes it.
 
         `data` is a table with the column image, or a list: each picture the bytes of a file, the same in base64, or an
-        array of grey levels (h, w) or colours (h, w, 3; red first) from 0 to 255. One of 48x48 pixels, or any where
-        `params` has whole=True, is a face as it is. Raises MlflowException where one is no picture, or there is none.
+        array of grey levels (h, w) or colours (h, w, 3; red first), whole numbers from 0 to 255. One of 48x48 pixels,
+        or any where `params` has whole=True, is a face as it is. Raises MlflowException where one is no picture, or
+        there is none.
         """
         pictures = list(data[COLUMN]) if isinstance(data, pd.DataFrame) else list(data)
         whole = bool((params or {}).get("whole"))
@@ -60,7 +61,7 @@ def _frame(picture: Any, place: int) -> np.ndarray:
             raise PipelineError(f"picture {place} is neither base64 nor an array: {error}") from error
     if isinstance(picture, bytes):
         return media.decode(io.BytesIO(picture), f"picture {place}")
-    known = "accepted: (h, w) or (h, w, 3) numbers from 0 to 255"
+    known = "accepted: (h, w) or (h, w, 3) whole numbers from 0 to 255"
     try:
         levels = np.asarray(picture, np.float64)
     except (TypeError, ValueError, OverflowError) as error:
@@ -70,6 +71,8 @@ def _frame(picture: Any, place: int) -> np.ndarray:
     if not (levels.min() >= 0 and levels.max() <= 255):
         raise PipelineError(f"picture {place} has numbers from {levels.min():g} to {levels.max():g}; {known}")
     grey = levels.astype(np.uint8)
+    if (grey != levels).any():
+        raise PipelineError(f"picture {place} has fractions; {known}")
     return np.ascontiguousarray(grey[:, :, ::-1] if grey.ndim == 3 else grey[:, :, None].repeat(3, axis=2))
 
 
