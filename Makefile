@@ -40,7 +40,7 @@ test: $(VENV)/ready  ## all tests
 torture: $(VENV)/ready  ## faults made on purpose, and counted: results/torture.json, of which docs/robustness.md has the table
 	@python -m tests.torture
 
-readme: $(VENV)/ready  ## the recorded run's figures, from results/ into README.md
+readme: $(VENV)/ready  ## the tables of README.md, docs/ and weights/, from results/
 	@python -m pipeline.readme
 
 bench: $(VENV)/ready  ## the measurements of benchmarks/

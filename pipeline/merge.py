@@ -65,7 +65,7 @@ def merge(other: Path, mlruns: Path) -> rows.Joined:
         reason = f"{error.filename or 'disk'}: {error.strerror}" if isinstance(error, OSError) else error
         raise PipelineError(f"{other} is not merged ({reason}); the same command goes on with it") from error
     if missing:
-        joined.notes.append(f"the files of {missing} runs are not there; merge again when they are, and they come too")
+        joined.notes.append(f"the files of {missing} run(s) are not there; merge again when they are, for them to come")
     return joined
 
 
@@ -98,7 +98,7 @@ def _copy_files(sources: dict[Path, Path], mlruns: Path, spare: int) -> None:
 
 
 def _without_files(copy: Path) -> int:
-    """Return how many runs of `copy`, whose addresses are those here, have ended and have no folder here."""
+    """Return how many runs of `copy`, whose addresses are those here, are FINISHED and have no folder here."""
     ended = "SELECT artifact_uri FROM runs WHERE status = 'FINISHED'"  # which leaves files, whatever the run was
     with store.opened(copy) as db:
         folders = [store.local(address) for (address,) in db.execute(ended)]

@@ -207,7 +207,7 @@ def test_a_store_that_was_moved_and_never_opened_since_comes_with_its_artifacts(
 def test_files_that_are_not_there_are_told_until_they_come(both, checkout, tmp_path):
     ours, theirs = both
     (theirs / "artifacts").rename(tmp_path / "artifacts")
-    note = "the files of 1 runs are not there; merge again when they are, and they come too"
+    note = "the files of 1 run(s) are not there; merge again when they are, for them to come"
     assert merge.merge(theirs, ours) == (1, 0, 0, [], [note])
     (tmp_path / "artifacts").rename(theirs / "artifacts")
     assert merge.merge(theirs, ours) == (0, 1, 0, [], [])

@@ -33,6 +33,7 @@ def test_figures_are_written_from_results(finished, tmp_path):
     text = (copy / "README.md").read_text()
     assert f"{accuracy:.2%} (" in text
     assert "| faces (" in text
+    assert "on the split that they name.\n<!--" in text, "no minutes, of which it would say where they were measured"
     assert "## Comparing runs" in text
 
 

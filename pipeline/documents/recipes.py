@@ -34,11 +34,11 @@ def table() -> str:
     rows = [["", "parameters", "multiply-adds", "minutes", *SPLITS]]
     rows += sorted([*_recorded(), *map(_row, found())], key=lambda row: float(row[3]))
     rows += [[who, size, "", "", val, test, "", both] for who, size, val, test, both in PUBLISHED]
-    return f"{markdown(rows)}\n\n{NOTE}\n{_timed_on()}\n"
+    return f"{markdown(rows)}\n\n{NOTE}\n{_timed_on()}"
 
 
 def _timed_on() -> str:
-    """Return on what the minutes of the table were measured."""
+    """Return on what the minutes of the table were measured; nothing where there are none."""
     results = {f"`{r['recipe']}`": r for r in found()}
     if _recorded():
         results["the recorded run"] = json.loads(paths.Outputs().run.read_text())
@@ -47,8 +47,9 @@ def _timed_on() -> str:
         hardware = result["hardware"]
         places.setdefault(f"{hardware['cores']} cores of {hardware['processor']}", []).append(name)
     if len(places) == 1:
-        return f"Minutes on {min(places)}."
-    return "Minutes " + "; ".join(f"of {', '.join(names)}: on {place}" for place, names in places.items()) + "."
+        return f"Minutes on {min(places)}.\n"
+    timed = "; ".join(f"of {', '.join(names)}: on {place}" for place, names in places.items())
+    return f"Minutes {timed}.\n" if timed else ""
 
 
 def details() -> str:

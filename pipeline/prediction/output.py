@@ -152,5 +152,6 @@ class Folder:
             yield
         except PipelineError as error:
             print(f"warning: {error}", file=sys.stderr)
+            self._video.path.unlink(missing_ok=True)  # one of an earlier run
             self._video = None
             self.failed += 1

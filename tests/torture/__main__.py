@@ -1,6 +1,6 @@
 """Runs the parts, and counts: `python -m tests.torture`, or some of them: `python -m tests.torture crash server`.
 
-All of them together write results/torture.json, of which the README's table is made.
+All of them together write results/torture.json, of which docs/robustness.md's table is made.
 """
 
 import sys

@@ -42,6 +42,7 @@ def faults(folder: Path, short: bool) -> Iterator[Outcome]:
                 kind = {"start": f"server {way}, at the start"}.get(when, f"server {way}, in the middle")
                 yield Outcome(kind, _lost(project, proxy, mode, when, undisturbed) or _wrong(address, experiment))
         proxy.shutdown()
+        proxy.server_close()
 
 
 def _lost(project: Project, proxy: "_Proxy", mode: str, when: str, undisturbed: float) -> str | None:
