@@ -69,7 +69,7 @@ def read_tar(path: Path, times: int) -> Iterator[Face]:
             for member in archive:
                 if member.name == "." and member.isdir():
                     continue
-                _check(_safe(member.name.removeprefix("./")), names, MAX_MEMBERS)
+                _check(_safe(member.name.removeprefix("./")), names)
                 if member.issparse() or member.type not in (
                     tarfile.REGTYPE,
                     tarfile.AREGTYPE,
@@ -101,12 +101,12 @@ def _safe(name: str) -> str:
     return name
 
 
-def _check(name: str, names: set[str], most: int) -> None:
-    """Add the member `name` to the `names` seen before, of which there may be `most`."""
+def _check(name: str, names: set[str]) -> None:
+    """Add the member `name` of a tar to the `names` seen before, of which there may be MAX_MEMBERS."""
     if name in names:
         raise PipelineError(f"holds {name!r} twice; accepted: every member once")
-    if len(names) >= most:
-        raise PipelineError(f"holds more than {most:,} members, the most that is accepted")
+    if len(names) >= MAX_MEMBERS:
+        raise PipelineError(f"holds more than {MAX_MEMBERS:,} members, the most that is accepted")
     names.add(name)
 
 

@@ -150,7 +150,7 @@ def _index(file: BinaryIO) -> tuple[int, int, int]:
     file.seek(max(0, size - _END.size - _MAX_COMMENT))
     last = file.read()
     found = len(last) - _END.size
-    if found < 0 or not (last.startswith(_END_MARK, found) and last.endswith(b"\0\0")):  # else it has no comment
+    if found < 0 or not (last.startswith(_END_MARK, found) and last.endswith(b"\0\0")):  # a comment follows
         found = last.rfind(_END_MARK)
     if found < 0 or len(last) - found < _END.size:
         raise zipfile.BadZipFile("no end of a zip")
