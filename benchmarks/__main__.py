@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import commands, latency, limits, live, load, memory, models, serving, settings, sweeps, throughput
-from pipeline.tracking import provenance
+from pipeline.core import provenance
 
 MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
     "throughput": throughput.measure,

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import copies
-from pipeline import preprocess
 from pipeline.core import paths
 from pipeline.core.config import compose
 from pipeline.core.schema import Tracking
-from pipeline.data import audit
-from pipeline.sources import archive
+from pipeline.data import archive
+from pipeline.preprocess import audit, stage
 
 
 def measure() -> Iterator[dict]:
@@ -73,7 +72,7 @@ def _preprocess(raw: Path) -> float:
     cfg, _ = compose(["data=fer2013"])
     with tempfile.TemporaryDirectory() as temporary:
         started = time.perf_counter()
-        audit.audit(preprocess.write(archive.read(raw), cfg.data, Path(temporary) / "arrays"))
+        audit.audit(stage.write(archive.read(raw), cfg.data, Path(temporary) / "arrays"))
         return time.perf_counter() - started
 
 
@@ -83,7 +82,7 @@ def _whole(raw: Path) -> dict[str, float]:
         folder = Path(temporary)
         copies.make(folder)
         copies.run(folder, "dvc", "init", "--quiet", "--no-scm")
-        copies.run(folder, "pipeline.record", "experiment=sprint")
+        copies.run(folder, "pipeline.use", "experiment=sprint")
         started = time.perf_counter()
         copies.run(folder, "dvc", "repro", FER2013_ARCHIVE=str(raw))
         seconds = time.perf_counter() - started

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline import demo
 from pipeline.core import paths
+from pipeline.demo import __main__ as demo
 
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
 

@@ -3,11 +3,11 @@
 import tempfile
 from pathlib import Path
 
-from pipeline import preprocess
 from pipeline.core import paths
 from pipeline.core.config import compose
-from pipeline.data import arrays
-from pipeline.sources import archive, faces
+from pipeline.data import archive, arrays
+from pipeline.download import synthetic
+from pipeline.preprocess import stage
 
 
 def folder() -> Path:
@@ -20,8 +20,8 @@ def folder() -> Path:
         data = compose([])[0].data.model_copy(update={"name": "faces"})
         with tempfile.TemporaryDirectory() as temporary:
             packed = Path(temporary) / "faces.zip"
-            faces.draw(packed, dict(data.counts), seed=1)
-            preprocess.write(archive.read(packed), data, drawn)
+            synthetic.draw(packed, dict(data.counts), seed=1)
+            stage.write(archive.read(packed), data, drawn)
     return drawn
 
 

@@ -8,9 +8,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from pipeline.core import paths
-from pipeline.exporting.runtimes import Predict
-from pipeline.training import runtime
+from pipeline.core import paths, runtime
+from pipeline.models.runtimes import Predict
 
 ROUNDS, FACES, BATCH = 5, 200, 256
 
@@ -47,8 +46,8 @@ def measure() -> Iterator[dict]:
 
 def _ways(network: Path, folder: Path) -> dict[str, tuple[Predict, Predict | None]]:
     """Return for each runtime what predicts single faces, and what predicts batches where that is another thing."""
-    from pipeline.exporting import formats, runtimes
-    from pipeline.training import saved
+    from pipeline.export import formats
+    from pipeline.models import runtimes, saved
 
     model = saved.load(network)
     for name, ending in formats.ENDINGS.items():

@@ -6,18 +6,17 @@ import cv2
 import numpy as np
 
 from benchmarks import data
-from pipeline.core import paths
+from pipeline.core import paths, runtime
 from pipeline.data import arrays
-from pipeline.evaluation import calibration
-from pipeline.prediction.network import SHARPNESS, SMALL, Network, sharpness
-from pipeline.training import runtime
+from pipeline.faces.classifier import SHARPNESS, SMALL, Classifier, sharpness
+from pipeline.metrics import calibration
 
 
 def measure() -> Iterator[dict]:
     """Yield val's accuracy and mean confidence as it is, at fewer pixels a side, and blurred; and how sharp it is."""
     runtime.configure()
-    network = Network(paths.weights("small"))
-    val = arrays.load(data.folder(), "val", network.facts.classes)
+    network = Classifier(paths.weights("small"))
+    val = arrays.load(data.folder(), "val", network.info.classes)
     images = val.images()
     ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {"as they are": lambda image: image}
     for side in (40, 32, 28, 24, 20, 16):
@@ -29,7 +28,7 @@ def measure() -> Iterator[dict]:
         found = network.probabilities(worse)
         right = 100 * float((found.argmax(1) == val.labels).mean())
         yield {"what": f"{data.name()} val {way}: accuracy of small", "unit": "%", "values": [right]}
-        sure = calibration.sure(found, val.labels, network.facts.threshold)
+        sure = calibration.sure(found, val.labels, network.info.threshold)
         yield {"what": "... sure, were there no other doubts", "unit": "%", "values": [100 * sure["share"]]}
         if way != "as they are" and "pixels a side" not in way:
             blurred = 100 * float(np.mean([sharpness(image) < SHARPNESS for image in worse]))

@@ -8,11 +8,11 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from pipeline.core import paths
-from pipeline.prediction import detection, live, media, output
-from pipeline.prediction.network import Network
-from pipeline.sources import faces
-from pipeline.training import runtime
+from pipeline.core import paths, runtime
+from pipeline.download import synthetic
+from pipeline.faces import detection, media
+from pipeline.faces.classifier import Classifier
+from pipeline.predict import live, output
 
 FRAMES, ROUNDS = 200, 5
 
@@ -20,7 +20,7 @@ FRAMES, ROUNDS = 200, 5
 def measure() -> Iterator[dict]:
     """Yield frames a second of `pipeline.predict --camera` as it writes a video, and the time of its parts."""
     runtime.configure()
-    network = Network(paths.weights("small"))
+    network = Classifier(paths.weights("small"))
     with TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         _write(clip)
@@ -49,7 +49,7 @@ def measure() -> Iterator[dict]:
 
 
 def _write(path: Path) -> None:
-    face = cv2.resize(faces.render(np.zeros(1, int), np.random.default_rng(0))[0], (240, 240))
+    face = cv2.resize(synthetic.render(np.zeros(1, int), np.random.default_rng(0))[0], (240, 240))
     video = output.Video(path, 30)
     for i in range(FRAMES):
         frame = np.full((480, 640, 3), 150, np.uint8)

@@ -15,7 +15,7 @@ import psutil
 
 from benchmarks import copies
 from pipeline.core import paths
-from pipeline.sources import faces
+from pipeline.download import synthetic
 
 STAGES = ("download", "preprocess", "train", "evaluate")
 TIMES, PICTURES = 10, 100
@@ -48,7 +48,7 @@ def _peaks(folder: Path, times: int) -> dict[str, float]:
     copies.make(folder)
     faces = folder / "conf/data/faces.yaml"
     faces.write_text(re.sub(r"\b[15]00\b", lambda found: str(DRAWN[found[0]] * times), faces.read_text()))
-    copies.run(folder, "pipeline.record", "experiment=demo", "model=patch_cnn", "train.epochs=1")
+    copies.run(folder, "pipeline.use", "experiment=demo", "model=patch_cnn", "train.epochs=1")
     return {stage: _peak(folder, f"pipeline.{stage}") for stage in STAGES}
 
 
@@ -56,7 +56,7 @@ def _of_predict(folder: Path, pictures: int) -> float:
     """Return what pipeline.predict needs for so many pictures with two faces each."""
     shutil.rmtree(folder / "pictures", ignore_errors=True)
     (folder / "pictures").mkdir()
-    drawn = faces.render(np.zeros(2, int), np.random.default_rng(0))
+    drawn = synthetic.render(np.zeros(2, int), np.random.default_rng(0))
     picture = np.full((480, 640), 150, np.uint8)
     picture[120:360, 40:280], picture[120:360, 340:580] = (cv2.resize(face, (240, 240)) for face in drawn)
     for i in range(pictures):

@@ -10,9 +10,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from pipeline.core import paths
+from pipeline.core import paths, runtime
 from pipeline.core.config import compose
-from pipeline.training import runtime
 
 NETWORKS = tuple(sorted(path.stem for path in (paths.CONF / "model").glob("*.yaml") if path.stem != "linear"))
 BATCH, ROUNDS, SECONDS = 128, 5, 2.0
@@ -38,7 +37,7 @@ def measure() -> Iterator[dict]:
         yield {
             "what": "... over what the matrix product's speed allows",
             "unit": "times",
-            "values": [6 * found["multiply_adds"] * r["ours"] / r["product"] for r in found["rounds"]],
+            "values": [6 * found["macs"] * r["ours"] / r["product"] for r in found["rounds"]],
         }
 
 
@@ -46,7 +45,7 @@ def _measured(name: str) -> dict:
     runtime.configure()
     runtime.deterministic(1)
     from pipeline import models
-    from pipeline.evaluation import cost
+    from pipeline.metrics import cost
 
     cfg, _ = compose([f"model={name}", "optimizer=adam", "schedule=constant", f"train.batch_size={BATCH}"])
     network = models.build(cfg.model, 7)
@@ -59,7 +58,7 @@ def _measured(name: str) -> dict:
         {**{way: BATCH * _per_second(step) for way, step in steps.items()}, "product": _product()}
         for _ in range(ROUNDS)
     ]
-    return {"multiply_adds": cost.multiply_adds(network), "rounds": rounds}
+    return {"macs": cost.macs(network), "rounds": rounds}
 
 
 def _batch() -> tuple[np.ndarray, np.ndarray]:
@@ -70,10 +69,10 @@ def _batch() -> tuple[np.ndarray, np.ndarray]:
 def _keras(network: object, cfg: object) -> Callable[[], object]:
     import tensorflow as tf
 
-    from pipeline.training import fit
+    from pipeline.train import fit
 
     images, labels = _batch()
-    model = fit.trainable(network, fit.Recipe.of(cfg), BATCH)
+    model = fit.trainable(network, fit.TrainingConfig.of(cfg), BATCH)
     model.make_train_function()
     batches = iter(tf.data.Dataset.from_tensors((images, np.eye(7, dtype=np.float32)[labels])).repeat())
     return lambda: float(model.train_function(batches)["loss"])

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.core import paths
-from pipeline.sources import faces
+from pipeline.download import synthetic
 
 REQUESTS, ROUNDS, PORT = 100, 3, 5123
 
@@ -33,7 +33,7 @@ def measure() -> Iterator[dict]:
     server = subprocess.Popen(command, cwd=paths.ROOT, start_new_session=True, **quiet)
     try:
         _wait(server)
-        face = faces.render(np.zeros(1, int), np.random.default_rng(0))[0]
+        face = synthetic.render(np.zeros(1, int), np.random.default_rng(0))[0]
         photograph = np.full((480, 640), 150, np.uint8)
         photograph[120:360, 200:440] = cv2.resize(face, (240, 240))
         for what, picture in (("a face of 48x48", face), ("a photograph of 640x480", photograph)):

@@ -28,7 +28,7 @@ steps = 40 * 32 // batch
 chosen = ["augment=affine", "model=seed_cnn", "optimizer=adam", "schedule=constant", "teacher=none"]
 cfg, _ = compose([*chosen, f"train.batch_size={batch}"])
 split = arrays.load(data.folder(), "train", cfg.data.classes)
-recipe = fit.Recipe.of(cfg)
+recipe = fit.TrainingConfig.of(cfg)
 model = fit.trainable(models.build(cfg.model, 7), recipe, len(split))
 labels = targets.targets(7, cfg.train.label_smoothing)
 source = batches.training(split, labels, cfg.augment, cfg.train.batch_size, 1, range(1, 100))

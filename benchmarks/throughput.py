@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks import data
+from pipeline.core import runtime
 from pipeline.core.config import compose
-from pipeline.training import runtime
 
 STEPS = 120
 """Of a round. An epoch has 898: what starting one costs is paid more often here, not less."""
@@ -58,8 +58,8 @@ def _ours() -> list[list[float]]:
     runtime.deterministic(1)
     import tensorflow as tf
 
-    from pipeline.data import arrays
-    from pipeline.training import batches, targets
+    from pipeline.data import arrays, batches
+    from pipeline.train import targets
 
     cfg, _ = compose(OVERRIDES)
     split = arrays.load(data.folder(), "train", cfg.data.classes)
@@ -103,9 +103,9 @@ def _notebook() -> list[list[float]]:
 
 def _model(cfg: object) -> object:
     from pipeline import models
-    from pipeline.training import fit
+    from pipeline.train import fit
 
-    recipe = fit.Recipe.of(cfg)
+    recipe = fit.TrainingConfig.of(cfg)
     return fit.trainable(models.build(cfg.model, 7), recipe, 1)
 
 

@@ -13,10 +13,10 @@ import keras
 import mlflow
 import yaml
 
-from pipeline.training import saved
-from pipeline.training.saved import Facts
+from pipeline.models import saved
+from pipeline.models.saved import ModelInfo
 
-FACTS = Facts(["happy", "sad", "surprise"], 1.25, 0.61)
+FACTS = ModelInfo(["happy", "sad", "surprise"], 1.25, 0.61)
 
 
 class Planted:
@@ -147,7 +147,7 @@ def served(folder: Path) -> Path:
     """Write a network as tracker.log_model has MLflow write it."""
     mlflow.pyfunc.save_model(
         folder,
-        loader_module="pipeline.prediction.served",
+        loader_module="pipeline.serve.served",
         data_path=str(network(folder.parent / "model.h5")),
         pip_requirements=[],
     )

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 
 from pipeline.core.schema import EMOTIONS
-from pipeline.prediction import output
-from pipeline.prediction.network import Network
-from pipeline.sources import faces
-from pipeline.training import saved
+from pipeline.download import synthetic
+from pipeline.faces.classifier import Classifier
+from pipeline.models import saved
+from pipeline.predict import output
 
 SIDE = 120
 
@@ -19,7 +19,7 @@ def scene(places: list[tuple[int, int]], seed: int = 3, size: tuple[int, int] = 
     """Return a grey frame, blue first, with a drawn face of 120 pixels at each of `places` (x, y)."""
     frame = np.full((*size, 3), 150, np.uint8)
     rng = np.random.default_rng(seed)
-    for (x, y), face in zip(places, faces.render(np.zeros(len(places), int), rng), strict=True):
+    for (x, y), face in zip(places, synthetic.render(np.zeros(len(places), int), rng), strict=True):
         large = cv2.resize(face, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
         frame[y : y + SIDE, x : x + SIDE] = large[:, :, None]
     return frame
@@ -33,12 +33,12 @@ def clip(path, frames: int) -> None:
     video.finish()
 
 
-def answering(folder: Path) -> Network:
+def answering(folder: Path) -> Classifier:
     """Return a network that answers by the mean grey of a face: the darker, the angrier; the lighter, the happier."""
     net = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(7, "softmax")])
     kernel, bias = np.zeros((48 * 48, 7), np.float32), np.full(7, -3, np.float32)
     kernel[:, 0], kernel[:, 3], bias[0], bias[3] = -8 / 48**2, 8 / 48**2, 4, -4
     net.set_weights([kernel, bias])
     path = folder / "model.h5"
-    saved.save(net, path, saved.Facts(list(EMOTIONS), 1.5, 0.7))
-    return Network(path)
+    saved.save(net, path, saved.ModelInfo(list(EMOTIONS), 1.5, 0.7))
+    return Classifier(path)

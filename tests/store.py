@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.core import files, paths
 from pipeline.core.schema import Tracking
-from pipeline.evaluation import predictions
+from pipeline.metrics import predictions
 from pipeline.tracking.tracker import Tracker
 from tests.conftest import Project
 

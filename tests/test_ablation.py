@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.documents import ablations
+from pipeline.readme import ablations
 from tests.conftest import Project, shrunk
 
 LEVERS = """

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.sources import archive, containers
+from pipeline.data import archive, containers
 from tests.archives import (
     COUNTS,
     NAMES,

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.training import augment
+from pipeline.data import augment
 from tests.recipes import changed_by
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from pipeline.data import batches
 from pipeline.data.arrays import Split
-from pipeline.training import batches
 from tests.recipes import AS_THEY_ARE, changed_by
 
 TARGETS = np.eye(3, dtype=np.float32)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.evaluation import calibration, metrics
+from pipeline.metrics import calibration, scores
 
 
 def test_a_temperature_undoes_what_made_a_network_too_sure():
@@ -14,7 +14,7 @@ def test_a_temperature_undoes_what_made_a_network_too_sure():
     found = calibration.temperature(boasting, labels)
     assert found == pytest.approx(2, rel=0.1)
     scaled = calibration.scaled(boasting, found)
-    before, after = (metrics.score(p, labels, list("abcde")) for p in (boasting, scaled))
+    before, after = (scores.score(p, labels, list("abcde")) for p in (boasting, scaled))
     assert before["ece"] > 0.05
     assert after["ece"] < 0.03
     assert after["loss"] < before["loss"]

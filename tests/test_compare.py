@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import compare, train
-from pipeline.comparison import plots, runs
-from pipeline.core import paths
+from pipeline.compare import __main__ as compare
+from pipeline.compare import runs
+from pipeline.core import paths, provenance
+from pipeline.core.command import Job
 from pipeline.core.errors import PipelineError
-from pipeline.core.stage import Job
-from pipeline.tracking import provenance
+from pipeline.plots import comparison
+from pipeline.train import stage
 from tests.conftest import shrunk
 from tests.store import CLASSES, Store
 
@@ -134,7 +135,7 @@ def test_seeds_that_nothing_tells_from_others_are_called_by_their_model():
 
 
 def test_each_training_is_tagged_with_its_code_outside_git_too(config):
-    tags = train._tags(config(), Job(paths.Outputs(), "manual", {}), {"name": "faces", "digest": "a" * 64}, None)
+    tags = stage._tags(config(), Job(paths.Outputs(), "manual", {}), {"name": "faces", "digest": "a" * 64}, None)
     assert tags["code"] == provenance.fingerprint()
     assert runs.COMMIT not in tags
 
@@ -142,7 +143,7 @@ def test_each_training_is_tagged_with_its_code_outside_git_too(config):
 def test_long_names_below_the_curves_are_whole(tmp_path):
     rows = [{"val_accuracy": 0.5, "val_loss": 1.0}] * 2
     names = [", ".join(f"optimizer.setting_{n}=0.0{n}{i}" for n in range(9)) for i in range(8)]
-    plots.curves(tmp_path / "curves.png", {name: [rows] for name in names}, "fer2013")
+    comparison.curves(tmp_path / "curves.png", {name: [rows] for name in names}, "fer2013")
     edge = np.asarray(Image.open(tmp_path / "curves.png").convert("L"))[:, -2:]
     assert edge.min() == 255
 

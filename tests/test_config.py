@@ -6,8 +6,7 @@ import sys
 import pytest
 import yaml
 
-from pipeline import record
-from pipeline.core import paths
+from pipeline.core import params, paths
 from pipeline.core.config import GROUPS
 from pipeline.core.errors import PipelineError
 from pipeline.core.nested import flatten
@@ -168,7 +167,7 @@ def test_every_recipe_can_be_recorded(recipe):
     chosen = yaml.safe_load((paths.CONF / f"experiment/{recipe}.yaml").read_text()) or {}
     values = flatten(chosen)
     now = flatten(yaml.safe_load(paths.PARAMS.read_text()))
-    assert record.changes([f"experiment={recipe}"]) == {k: v for k, v in values.items() if now[k] != v}
+    assert params.changes([f"experiment={recipe}"]) == {k: v for k, v in values.items() if now[k] != v}
 
 
 @pytest.mark.parametrize("recipe", ["seed", "sprint", "first", "small", "best", "networks"])

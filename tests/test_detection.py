@@ -9,8 +9,9 @@ import onnx
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.prediction import detection, live
-from pipeline.prediction.detection import Box
+from pipeline.faces import detection
+from pipeline.faces.detection import Box
+from pipeline.predict import live
 from tests.scenes import SIDE, scene
 
 

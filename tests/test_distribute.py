@@ -51,7 +51,7 @@ def found(tmp_path_factory) -> dict:
 )
 def test_as_many_devices_are_used_as_can_share_every_batch(images, batch, share):
     """The last batches hold 5, 37, 2, 5, 4, 3 and 1 of the images."""
-    from pipeline.training import distribute
+    from pipeline.train import distribute
 
     devices = ("a", "b", "c", "d")
     assert distribute.chosen(devices, (images, batch)) == devices[:share]
@@ -59,7 +59,7 @@ def test_as_many_devices_are_used_as_can_share_every_batch(images, batch, share)
 
 
 def test_no_gpu_means_no_device_and_one_is_enough():
-    from pipeline.training import distribute
+    from pipeline.train import distribute
 
     assert distribute.chosen((), (37, 8)) == ()
     assert distribute.chosen(("a",), (37, 8)) == ("a",)
@@ -67,7 +67,7 @@ def test_no_gpu_means_no_device_and_one_is_enough():
 
 @pytest.mark.parametrize(("images", "batch"), [(3589, 240), (256, 256), (257, 129), (13, 13)])
 def test_no_batch_of_val_is_small(images, batch):
-    from pipeline.training import distribute
+    from pipeline.train import distribute
 
     assert distribute.even(images, 256) == batch
 
@@ -100,7 +100,8 @@ class TestSeveralDevices:
 
 def main(folder: Path) -> None:
     """Train as the tests say, on parts of the processor, and print the outcome as one line of JSON."""
-    from pipeline.training import distribute, runtime
+    from pipeline.core import runtime
+    from pipeline.train import distribute
 
     runtime.configure()
     import tensorflow as tf
@@ -121,18 +122,18 @@ def main(folder: Path) -> None:
 
 def teacher(folder: Path) -> Teacher:
     """Return a network as teacher, whose answers are not the labels."""
-    from pipeline.training import saved
+    from pipeline.models import saved
 
-    saved.save(network(), folder / "teacher.h5", saved.Facts(CLASSES, 1.0, 0.0))
+    saved.save(network(), folder / "teacher.h5", saved.ModelInfo(CLASSES, 1.0, 0.0))
     digest = hashlib.sha256((folder / "teacher.h5").read_bytes()).hexdigest()
     return Teacher(networks={str(folder / "teacher.h5"): digest}, share=0.4, mirror=True)
 
 
 def recipe(optimizer: Optimizer, batch: int, epochs: int, by: Teacher = NO_TEACHER):
-    from pipeline.training import fit
+    from pipeline.train import fit
 
     settings = Train(epochs=epochs, batch_size=batch, keep="last", label_smoothing=0.0)
-    return fit.Recipe(CLASSES, AFFINE, optimizer, Constant(name="constant"), by, settings, 7)
+    return fit.TrainingConfig(CLASSES, AFFINE, optimizer, Constant(name="constant"), by, settings, 7)
 
 
 def network(dropout: float = 0.0):
@@ -140,7 +141,7 @@ def network(dropout: float = 0.0):
     import keras
     from keras import layers
 
-    from pipeline.training import runtime
+    from pipeline.core import runtime
 
     runtime.deterministic(7)
     convolution, pool = layers.Conv2D(4, 3, strides=4, activation="relu"), layers.MaxPool2D(3)
@@ -159,8 +160,8 @@ def trained(
     by: Teacher = NO_TEACHER,
 ):
     """Return a network trained on 37 images (val: 13), its history and what was printed; None where it stopped."""
-    from pipeline.training import fit
-    from pipeline.training.checkpoint import Checkpoint
+    from pipeline.train import fit
+    from pipeline.train.checkpoint import Checkpoint
 
     def on_epoch(history):
         if len(history) == stop_after:
@@ -178,7 +179,7 @@ def dropout(folder: Path) -> tuple[bool, bool]:
     """Tell whether going on gives the same bits as never stopping, and whether two devices drop other units."""
     import tensorflow as tf
 
-    from pipeline.training import fit
+    from pipeline.train import fit
 
     settings = {"epochs": 2, "dropout": 0.3}
     whole, *_ = trained(folder / "whole", ADAM, 8, DEVICES, **settings)

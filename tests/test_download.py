@@ -12,8 +12,9 @@ import pytest
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Data
-from pipeline.download import download
-from pipeline.sources import archive, web
+from pipeline.data import archive
+from pipeline.download import web
+from pipeline.download.stage import download
 from tests.archives import COUNTS, NAMES, images, table, tar_gz, write_folder, write_zip
 
 WAYS = ("data.archive in conf/data/fer2013.yaml", "FER2013_ARCHIVE=", "KAGGLE_USERNAME", "make demo")

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import explain, models
+from pipeline import models
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS
-from pipeline.evaluation import gradcam
+from pipeline.explain import __main__ as explain
+from pipeline.metrics import gradcam
 from tests import scenes
 from tests.conftest import Project
 

@@ -10,10 +10,10 @@ import pytest
 
 from pipeline import models
 from pipeline.core.errors import PipelineError
-from pipeline.data import arrays
-from pipeline.exporting import formats, runtimes
-from pipeline.training import batches, saved
-from pipeline.training.saved import Facts
+from pipeline.data import arrays, batches
+from pipeline.export import formats
+from pipeline.models import runtimes, saved
+from pipeline.models.saved import ModelInfo
 from tests.conftest import Project
 
 NETWORKS = ("mini_xception", "patch_cnn")
@@ -113,7 +113,7 @@ def three_emotions(path: Path, named: list[str]) -> None:
         [keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
     )
     net.set_weights([kernel[:, [6, 0, 3]], bias[[6, 0, 3]]])
-    saved.save(net, path, Facts(named, 1.0, 0.0))
+    saved.save(net, path, ModelInfo(named, 1.0, 0.0))
 
 
 @pytest.mark.parametrize("arguments", [["nothing.h5"], ["params.yaml"]])

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from pipeline.core.schema import EMOTIONS
-from pipeline.sources import faces
+from pipeline.download import synthetic
 
 COUNTS = {emotion: [4, 2, 1] for emotion in EMOTIONS}
 
@@ -14,7 +14,7 @@ COUNTS = {emotion: [4, 2, 1] for emotion in EMOTIONS}
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory):
     target = tmp_path_factory.mktemp("faces") / "faces.zip"
-    faces.draw(target, COUNTS, seed=1)
+    synthetic.draw(target, COUNTS, seed=1)
     return target
 
 
@@ -50,14 +50,14 @@ def test_images_are_grey_and_48_pixels_square_and_no_two_are_equal(drawn):
 
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_other_faces(drawn, tmp_path):
-    faces.draw(tmp_path / "same.zip", COUNTS, seed=1)
-    faces.draw(tmp_path / "other.zip", COUNTS, seed=2)
+    synthetic.draw(tmp_path / "same.zip", COUNTS, seed=1)
+    synthetic.draw(tmp_path / "other.zip", COUNTS, seed=2)
     assert (tmp_path / "same.zip").read_bytes() == drawn.read_bytes()
     assert not set(members(tmp_path / "other.zip").values()) & set(members(drawn).values())
 
 
 def test_an_emotion_may_be_left_out(tmp_path):
-    faces.draw(tmp_path / "two.zip", {"sad": [3, 1, 0], "happy": [0, 2, 1]}, seed=1)
+    synthetic.draw(tmp_path / "two.zip", {"sad": [3, 1, 0], "happy": [0, 2, 1]}, seed=1)
     assert sorted(name.split("_")[0] for name in members(tmp_path / "two.zip")) == [
         *["test/happy/PrivateTest", "test/happy/PublicTest", "test/happy/PublicTest"],
         *["test/sad/PublicTest", *["train/sad/Training"] * 3],
@@ -66,7 +66,7 @@ def test_an_emotion_may_be_left_out(tmp_path):
 
 def pictures(n, seed):
     emotions = np.arange(n) % len(EMOTIONS)
-    return faces.render(emotions, np.random.default_rng(seed)).reshape(n, -1) / 255, emotions
+    return synthetic.render(emotions, np.random.default_rng(seed)).reshape(n, -1) / 255, emotions
 
 
 def linear_accuracy(n=1400, trained_on=1050):
@@ -80,8 +80,8 @@ def linear_accuracy(n=1400, trained_on=1050):
 
 def test_the_emotion_is_in_the_picture(monkeypatch):
     for pose in ("turn", "yaw", "nod", "right", "down"):
-        monkeypatch.setitem(faces.TRAITS, pose, (0.0, 0.0))
-    monkeypatch.setitem(faces.TRAITS, "size", (1.1, 1.1))
+        monkeypatch.setitem(synthetic.TRAITS, pose, (0.0, 0.0))
+    monkeypatch.setitem(synthetic.TRAITS, "size", (1.1, 1.1))
     assert linear_accuracy() > 0.8
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from pipeline import models
+from pipeline.core import runtime
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Adam, AdamW, Constant, Cosine, Optimizer, Schedule, SeedCnn, Train
 from pipeline.data.arrays import Split
-from pipeline.training import fit, runtime
-from pipeline.training.checkpoint import Checkpoint
+from pipeline.train import fit
+from pipeline.train.checkpoint import Checkpoint
 from tests.recipes import AFFINE, NO_TEACHER
 
 ADAM = Adam(name="adam", learning_rate=0.01, beta_1=0.9, beta_2=0.999)
@@ -54,7 +55,7 @@ def train(
 
     settings = Train(epochs=epochs, batch_size=16, keep=keep, label_smoothing=0.0)
     optimizer = optimizer.model_copy(update={"learning_rate": learning_rate})
-    recipe = fit.Recipe(["happy", "sad"], AFFINE, optimizer, schedule, NO_TEACHER, settings, 7)
+    recipe = fit.TrainingConfig(["happy", "sad"], AFFINE, optimizer, schedule, NO_TEACHER, settings, 7)
     return model, fit.fit(model, *splits, recipe, checkpoint, on_epoch)
 
 

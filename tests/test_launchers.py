@@ -11,11 +11,10 @@ import psutil
 import pytest
 from omegaconf import OmegaConf
 
-from pipeline.core import files, paths
+from pipeline.core import files, paths, provenance
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
-from pipeline.sweeps import launchers
-from pipeline.tracking import provenance
+from pipeline.sweep import launchers
 from tests.conftest import Project, shrunk
 from tests.test_sweep import folder, runs
 

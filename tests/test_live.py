@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.prediction import detection, live, media
-from pipeline.prediction.detection import Box
-from pipeline.prediction.network import Network
+from pipeline.faces import detection, media
+from pipeline.faces.classifier import Classifier
+from pipeline.faces.detection import Box
+from pipeline.predict import live
 from tests import scenes
 from tests.scenes import clip
 
@@ -20,7 +21,7 @@ SHAPE = (480, 640, 3)
 
 
 @pytest.fixture(scope="module")
-def answering(tmp_path_factory) -> Network:
+def answering(tmp_path_factory) -> Classifier:
     return scenes.answering(tmp_path_factory.mktemp("network"))
 
 
@@ -86,7 +87,7 @@ def test_a_window_shows_the_frames_until_it_is_closed():
     server = subprocess.Popen(["Xvfb", display, "-screen", "0", "900x600x24"], stderr=subprocess.DEVNULL)
     try:
         script = (
-            "import numpy as np, time; from pipeline.prediction.window import Window; w = Window('faces')\n"
+            "import numpy as np, time; from pipeline.predict.window import Window; w = Window('faces')\n"
             "print([w.show(np.full((20, 30, 3), i, np.uint8)) for i in range(3)], w.label.winfo_width())\n"
             "w.root.event_generate('<Escape>', when='now'); w.root.focus_force(); w.close()\n"
             "print(w.show(np.zeros((20, 30, 3), np.uint8)))"

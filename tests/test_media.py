@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.core.errors import PipelineError
-from pipeline.prediction import media
+from pipeline.faces import media
 from tests.scenes import scene
 
 

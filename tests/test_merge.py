@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import merge
 from pipeline.core.errors import PipelineError
+from pipeline.merge import __main__ as merge
 from tests import stores
 from tests.conftest import shrunk
 from tests.stores import dump, epochs, files, register, text, train

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.training import mixing
+from pipeline.data import mixing
 from tests.recipes import AS_THEY_ARE, changed_by
 
 N = 400

@@ -8,8 +8,8 @@ import pytest
 from pipeline import models
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
-from pipeline.evaluation import cost
-from pipeline.training import saved
+from pipeline.metrics import cost
+from pipeline.models import saved
 
 NAMES = sorted(path.stem for path in (paths.CONF / "model").glob("*.yaml"))
 
@@ -31,7 +31,7 @@ def test_a_network_is_as_large_as_it_says(config, name):
         says = (paths.CONF / f"model/{name}.yaml").read_text().partition("\nname:")[0].replace("\n#", "")
     says = " ".join(says.split())
     net = models.build(settings, 7)
-    assert f"{net.count_params():,} parameters, {cost.multiply_adds(net):,} multiply-adds" in says
+    assert f"{net.count_params():,} parameters, {cost.macs(net):,} multiply-adds" in says
 
 
 @pytest.mark.parametrize("name", NAMES)

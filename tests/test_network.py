@@ -6,14 +6,14 @@ import pytest
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS
-from pipeline.prediction import network
-from pipeline.prediction.network import Network
-from pipeline.training import saved
+from pipeline.faces import classifier
+from pipeline.faces.classifier import Classifier
+from pipeline.models import saved
 from tests import scenes
 
 
 @pytest.fixture(scope="module")
-def answering(tmp_path_factory) -> Network:
+def answering(tmp_path_factory) -> Classifier:
     return scenes.answering(tmp_path_factory.mktemp("network"))
 
 
@@ -39,11 +39,11 @@ def test_a_file_of_another_program_is_taken_for_the_seven_emotions_or_refused(tm
     for outputs in (7, 3):
         net = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(outputs)])
         net.save(tmp_path / f"{outputs}.h5")
-    assert saved.facts(tmp_path / "7.h5", 7) == saved.Facts(list(EMOTIONS), 1.0, 0.0)
+    assert saved.info(tmp_path / "7.h5", 7) == saved.ModelInfo(list(EMOTIONS), 1.0, 0.0)
     with pytest.raises(PipelineError, match="does not say which emotions its 3 outputs are"):
-        network.Network(tmp_path / "3.h5")
+        classifier.Classifier(tmp_path / "3.h5")
 
 
 def test_a_network_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(PipelineError, match=r"no\.h5 is missing; accepted: an \.h5 file"):
-        network.find(str(tmp_path / "no.h5"))
+        classifier.find(str(tmp_path / "no.h5"))

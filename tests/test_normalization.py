@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from pipeline.training import normalization
+from pipeline.train import normalization
 
 
 @pytest.fixture

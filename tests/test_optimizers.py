@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from pipeline.core.schema import AdamW, Constant, Cosine, Muon, Sgd
-from pipeline.training import optimizers
+from pipeline.train import optimizers
 
 CONSTANT = Constant(name="constant")
 DECAYED = {

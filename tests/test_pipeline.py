@@ -33,7 +33,7 @@ def ran(printed: str) -> list[str]:
 
 
 def weights(project: Project) -> list[np.ndarray]:
-    from pipeline.training import saved
+    from pipeline.models import saved
 
     return saved.load(project.path("models/model.h5")).get_weights()
 
@@ -95,14 +95,14 @@ class TestFinished:
 
         from pipeline.core.schema import EMOTIONS
         from pipeline.data import arrays
-        from pipeline.evaluation import scoring
-        from pipeline.training import saved
+        from pipeline.metrics import inference
+        from pipeline.models import saved
 
         (run,) = runs(finished)
         mlflow.set_tracking_uri(f"sqlite:///{finished.path('mlruns/mlflow.db')}")
         loaded = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
         split = arrays.load(finished.path("data/arrays/faces"), "test", list(EMOTIONS))
-        expected = scoring.predict(saved.load(finished.path("models/model.h5")), split)
+        expected = inference.predict(saved.load(finished.path("models/model.h5")), split)
         expected = expected ** (1 / run.data.metrics["temperature"])
         answers = loaded.predict(pd.DataFrame({"image": list(split.images())}))
         found = answers[list(EMOTIONS)].to_numpy(float)

@@ -12,7 +12,7 @@ from pipeline.plots.explanations import explanations
 from pipeline.plots.inspection import CARD, inspection
 from pipeline.plots.learning import curves
 from pipeline.plots.scores import calibration, confusion, emotions
-from pipeline.sweeps.plots import search
+from pipeline.plots.search import search
 
 SEVEN = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 TWO = ["happy", "sad"]

@@ -11,20 +11,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import predict
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS
-from pipeline.prediction import detection, drawing, media, output
-from pipeline.prediction.detection import Box
-from pipeline.prediction.network import Network
-from pipeline.training import saved
+from pipeline.faces import detection, drawing, media
+from pipeline.faces.classifier import Classifier
+from pipeline.faces.detection import Box
+from pipeline.models import saved
+from pipeline.predict import __main__ as predict
+from pipeline.predict import output
 from tests import scenes
 from tests.conftest import Project
 from tests.scenes import SIDE, clip, scene
 
 
 @pytest.fixture(scope="module")
-def answering(tmp_path_factory) -> Network:
+def answering(tmp_path_factory) -> Classifier:
     return scenes.answering(tmp_path_factory.mktemp("network"))
 
 
@@ -177,7 +178,7 @@ class TestCommand:
         path = finished.path("models/model.h5")
         net = saved.load(path)
         raw = net.predict(pixels[None, :, :, None] / 255, verbose=0)[0]
-        scaled = raw ** (1 / saved.facts(path, 7).temperature)
+        scaled = raw ** (1 / saved.info(path, 7).temperature)
         np.testing.assert_allclose([row[e] for e in EMOTIONS], scaled / scaled.sum(), atol=2e-4)
         assert (row["x"], row["y"], row["side"]) == (0, 0, 48)
 

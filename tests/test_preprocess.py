@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import preprocess
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS, Data
-from pipeline.data import arrays, audit
-from pipeline.sources import archive
-from pipeline.sources.layouts import Face
+from pipeline.data import archive, arrays
+from pipeline.data.layouts import Face
+from pipeline.preprocess import audit, stage
 
 COUNTS = {"angry": [3, 1, 1], "happy": [4, 2, 3]}
 DATA = Data(name="planted", sources=["archive"], classes=["angry", "happy"], counts=COUNTS)
@@ -37,7 +36,7 @@ def planted() -> list[Face]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return preprocess.write(planted(), DATA, tmp_path / "planted")
+    return stage.write(planted(), DATA, tmp_path / "planted")
 
 
 def test_arrays_hold_the_faces_in_order(folder):
@@ -77,8 +76,8 @@ def test_test_clean_leaves_out_what_stands_in_train(folder):
 def test_the_digest_depends_on_pixels_and_labels(folder, tmp_path):
     changed = [f._replace(emotion="happy" if f.emotion == "angry" else "angry") for f in planted()]
     counts = {"angry": COUNTS["happy"], "happy": COUNTS["angry"]}
-    other = preprocess.write(changed, DATA.model_copy(update={"counts": counts}), tmp_path / "other")
-    again = preprocess.write(planted(), DATA, tmp_path / "again")
+    other = stage.write(changed, DATA.model_copy(update={"counts": counts}), tmp_path / "other")
+    again = stage.write(planted(), DATA, tmp_path / "again")
     assert arrays.identity(folder)["digest"] == arrays.identity(again)["digest"] != arrays.identity(other)["digest"]
 
 
@@ -87,14 +86,14 @@ def test_other_counts_are_refused_and_earlier_arrays_stay(folder, change):
     before = arrays.identity(folder)
     faces = planted()[:-1] if change == "missing" else [*planted(), planted()[-1]]
     with pytest.raises(PipelineError, match="counts"):
-        preprocess.write(faces, DATA, folder)
+        stage.write(faces, DATA, folder)
     assert arrays.identity(folder) == before
     assert len(arrays.load(folder, "test", list(EMOTIONS))) == 4
 
 
 def drawn(change) -> Iterator[Face]:
     """Yield 60 drawn faces, those of train changed by `change`."""
-    from pipeline.sources.faces import render
+    from pipeline.download.synthetic import render
 
     pixels = render(np.arange(60) % 7, np.random.default_rng(3))
     for i, image in enumerate(pixels):
@@ -125,7 +124,7 @@ def test_signs_of_an_altered_copy(tmp_path, change, sign):
     for i in range(60):
         counts[EMOTIONS[i % 7]][i % 3] += 1
     data = Data(name="drawn", sources=["archive"], classes=list(EMOTIONS), counts=counts)
-    signs = audit.audit(preprocess.write(drawn(change), data, tmp_path / "drawn"))["altered"]["signs"]
+    signs = audit.audit(stage.write(drawn(change), data, tmp_path / "drawn"))["altered"]["signs"]
     assert [s for s in signs if sign and s.startswith(sign)] or (sign is None and not signs), signs
 
 
@@ -138,7 +137,7 @@ def test_without_an_archive_the_stage_says_what_makes_it(project):
 @pytest.mark.skipif(not REAL.exists(), reason="needs FER-2013 beside the checkout: ../shared/fer2013/fer2013.zip")
 def test_the_numbers_of_the_real_archive(tmp_path, config):
     data = config().data
-    folder = preprocess.write(archive.read(REAL), data, tmp_path / "fer2013")
+    folder = stage.write(archive.read(REAL), data, tmp_path / "fer2013")
     found = audit.audit(folder)
     assert found["duplicates"]["within"]["train"]["surplus"] == 1242
     assert found["duplicates"]["across"] == {"val_in_train": 280, "test_in_train": 288, "test_in_val": 44}

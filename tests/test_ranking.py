@@ -1,6 +1,6 @@
 """Tables of many trainings."""
 
-from pipeline.sweeps import ranking
+from pipeline.sweep import ranking
 
 
 def table(rows: int) -> str:

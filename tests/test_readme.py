@@ -13,7 +13,7 @@ from tests.conftest import ROOT, Project, shrunk
 
 
 def test_the_figures_are_those_of_results():
-    from pipeline import readme
+    from pipeline.readme import __main__ as readme
 
     for page, blocks in readme.BLOCKS.items():
         for name, write in blocks.items():

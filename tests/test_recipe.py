@@ -102,7 +102,7 @@ def test_anything_but_a_recipe_is_refused(project, arguments, words):
 
 
 def test_the_time_to_an_accuracy_counts_all_epochs_up_to_it():
-    from pipeline.recipe import seconds_to
+    from pipeline.experiment.__main__ import seconds_to
 
     history = [{"seconds": s, "val_accuracy": v} for s, v in [(4.0, 0.3), (2.0, 0.5), (2.0, 0.6)]]
     assert seconds_to(0.5, history) == 6.0

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.evaluation import report
-from pipeline.evaluation.page import _shown
+from pipeline.evaluate import report
+from pipeline.plots.page import _shown
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
 FIGURES = [

@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
-from pipeline.training import checkpoint, saved
+from pipeline.models import saved
+from pipeline.train import checkpoint
 from tests import hostile
 from tests.hostile import FACTS
 
@@ -21,14 +22,14 @@ def path(tmp_path):
 
 
 def test_the_facts_come_back_and_keras_reads_the_file(path):
-    assert saved.facts(path, 3) == FACTS
+    assert saved.info(path, 3) == FACTS
     assert keras.models.load_model(path, compile=False).output_shape == (None, 3)
     assert [file.name for file in path.parent.iterdir()] == ["model.h5"]
 
 
 def test_facts_of_another_network_are_refused(path):
     with pytest.raises(PipelineError, match="names 3 emotions, and its network has 7 outputs"):
-        saved.facts(path, 7)
+        saved.info(path, 7)
 
 
 @pytest.mark.parametrize("text", ["{broken", "[1]", '{"classes": 3, "temperature": 1, "threshold": 1}'])
@@ -36,7 +37,7 @@ def test_facts_that_are_none_are_refused(path, text):
     with h5py.File(path, "r+") as file:
         file.attrs["facts"] = text
     with pytest.raises(PipelineError, match=r"model\.h5 does not say .*: .+"):
-        saved.facts(path, 3)
+        saved.info(path, 3)
 
 
 @pytest.fixture
@@ -47,21 +48,21 @@ def named(path, monkeypatch) -> dict[str, str]:
 
 
 def test_networks_are_named_by_file_and_digest(path, named):
-    (network,) = saved.named(named, FACTS.classes)
+    (network,) = saved.load_pinned(named, FACTS.classes)
     assert network.output_shape == (None, 3)
     path.write_bytes(path.read_bytes() + b"more")
     with pytest.raises(PipelineError, match=r"model\.h5 is not the network that is named; .*accepted: [0-9a-f]{64}$"):
-        saved.named(named, FACTS.classes)
+        saved.load_pinned(named, FACTS.classes)
     path.unlink()
     with pytest.raises(PipelineError, match="its SHA-256: missing"):
-        saved.named(named, FACTS.classes)
+        saved.load_pinned(named, FACTS.classes)
 
 
 @pytest.mark.parametrize("classes", [FACTS.classes[::-1], ["angry", "fear", "sad"], FACTS.classes[:2]])
 def test_a_named_network_of_other_emotions_is_refused(named, classes):
     said = rf"model\.h5 has the outputs happy, sad, surprise, and the data the emotions {', '.join(classes)}; accepted"
     with pytest.raises(PipelineError, match=said):
-        saved.named(named, classes)
+        saved.load_pinned(named, classes)
 
 
 # Damage
@@ -72,7 +73,7 @@ def test_one_changed_bit_is_noticed(path, place):
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 4
     path.write_bytes(content)
-    for read in (saved.load, lambda path: saved.facts(path, 3)):
+    for read in (saved.load, lambda path: saved.info(path, 3)):
         with pytest.raises(PipelineError, match=r"model\.h5 is damaged: its content is not what was written"):
             read(path)
 
@@ -80,7 +81,7 @@ def test_one_changed_bit_is_noticed(path, place):
 @pytest.mark.parametrize("kept", [0, 0.3, 0.99])
 def test_a_file_that_ends_early_is_refused(path, kept):
     path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
-    for read in (saved.load, lambda path: saved.facts(path, 3)):
+    for read in (saved.load, lambda path: saved.info(path, 3)):
         with pytest.raises(PipelineError, match=r"model\.h5 holds no network that can be read"):
             read(path)
 
@@ -95,7 +96,7 @@ def test_a_huge_file_is_refused_unread(path):
 def test_a_file_without_a_seal_is_read_as_it_is(path):
     before = saved.load(path).get_weights()
     hostile.unseal(path)
-    assert saved.facts(path, 3) == FACTS
+    assert saved.info(path, 3) == FACTS
     assert all(map(np.array_equal, saved.load(path).get_weights(), before))
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import record
+from pipeline.core import params
 from pipeline.core.errors import PipelineError
-from pipeline.sweeps import space
-from pipeline.sweeps.study import Study
+from pipeline.search import space
+from pipeline.search.study import Study
 from tests.conftest import Project, shrunk
 
 pytestmark = pytest.mark.slow
@@ -102,7 +102,7 @@ class TestSearched:
         other.edit("conf/optimizer/adam.yaml", r"beta_1: \S+", f"beta_1: {value}")
         other.run(sys.executable, "-m", *shlex.split(command))
         best = ["model=linear", "train.epochs=3", *first.split("|")[2].strip().split(", ")]
-        left = other.run(sys.executable, "-c", f"from pipeline.record import advice; print(advice({best}))")
+        left = other.run(sys.executable, "-c", f"from pipeline.use import advice; print(advice({best}))")
         assert left.stdout.strip() == "To make line 1 the recorded run: dvc repro"
 
     def test_more_trials_go_on_with_the_study_and_the_hopeless_ones_are_stopped(self, searched):
@@ -192,10 +192,8 @@ def test_a_mistake_in_the_file_is_named(monkeypatch, tmp_path, old, new, said):
 
 
 def test_what_params_yaml_has_no_place_for_is_said_beside_the_command():
-    said = record.advice(["model.dropout=0.3", "train.epochs=7"])
-    assert (
-        "set model.dropout to 0.3 in conf/model/seed_cnn.yaml, then python -m pipeline.record train.epochs=7 " in said
-    )
+    said = params.advice(["model.dropout=0.3", "train.epochs=7"])
+    assert "set model.dropout to 0.3 in conf/model/seed_cnn.yaml, then python -m pipeline.use train.epochs=7 " in said
 
 
 def parsed(text: str) -> dict:

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.sweeps.secrets import refuse
+from pipeline.sweep.secrets import refuse
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline import serve
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import EMOTIONS
+from pipeline.serve import __main__ as serve
 from tests import hostile
 from tests.conftest import ROOT, Project, free_port, wait_until_healthy
 
@@ -64,22 +64,22 @@ def encoded(pixels: np.ndarray) -> str:
 
 
 def test_training_prediction_export_and_service_give_equal_probabilities(server, finished, tmp_path):
-    from pipeline.data import arrays
-    from pipeline.evaluation import calibration, scoring
-    from pipeline.exporting import formats, runtimes
-    from pipeline.prediction.network import Network
-    from pipeline.training import batches
+    from pipeline.data import arrays, batches
+    from pipeline.export import formats
+    from pipeline.faces.classifier import Classifier
+    from pipeline.metrics import calibration, inference
+    from pipeline.models import runtimes
 
-    network = Network(finished.path("models/model.h5"))
+    network = Classifier(finished.path("models/model.h5"))
     split = arrays.load(finished.path("data/arrays/faces"), "val", list(EMOTIONS))
     pixels = split.images()
-    in_training = calibration.scaled(scoring.predict(network.model, split), network.facts.temperature)
+    in_training = calibration.scaled(inference.predict(network.model, split), network.info.temperature)
     np.testing.assert_allclose(network.probabilities(pixels), in_training, atol=1e-6)
     for name, ending in formats.ENDINGS.items():
         if name != formats.INT8:
             formats.write(network.model, name, tmp_path / f"model{ending}", batches.to_unit(pixels).numpy())
             exported = runtimes.load(tmp_path / f"model{ending}")(batches.to_unit(pixels).numpy())
-            np.testing.assert_allclose(calibration.scaled(exported, network.facts.temperature), in_training, atol=1e-5)
+            np.testing.assert_allclose(calibration.scaled(exported, network.info.temperature), in_training, atol=1e-5)
     for pictures in ([encoded(each) for each in pixels], pixels.tolist()):
         status, answer = ask(server, pictures)
         assert status == 200
@@ -213,7 +213,7 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path, content):
 def test_a_logged_model_whose_code_is_another_is_not_served(finished, tmp_path):
     project = Project(shutil.copytree(finished.folder, tmp_path / "copy"))
     (model,) = project.path("mlruns/artifacts/models").glob("*/artifacts/MLmodel")
-    model.write_text(model.read_text().replace("pipeline.prediction.served", "brought"))
+    model.write_text(model.read_text().replace("pipeline.serve.served", "brought"))
     project.path("brought.py").write_text("open('marker', 'w').close()")
     done = project.stage("serve", "models:/faces@champion", "--port", str(free_port()), check=False)
     assert done.returncode == 1

@@ -12,9 +12,9 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-from pipeline import show
 from pipeline.core.errors import PipelineError
-from pipeline.sources import faces
+from pipeline.download import synthetic
+from pipeline.show import __main__ as show
 from tests.browser import chromium, installed
 from tests.conftest import SECONDS, Project, free_port, wait_until_healthy
 
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, installed, pytest.mark.xdist_group("finished")]
 def scene() -> np.ndarray:
     """Return a grey frame of 640x480 pixels with a drawn face that the cascade finds."""
     frame = np.full((480, 640), 150, np.uint8)
-    face = faces.render(np.zeros(1, int), np.random.default_rng(0))[0]
+    face = synthetic.render(np.zeros(1, int), np.random.default_rng(0))[0]
     frame[120:360, 200:440] = cv2.resize(face, (240, 240), interpolation=cv2.INTER_CUBIC)
     return frame
 

@@ -3,23 +3,23 @@
 import numpy as np
 import pytest
 
-from pipeline.comparison import differences, significance
+from pipeline.compare import differences, significance
 
 
-def right(only_one: int, only_other: int, both: int) -> tuple[np.ndarray, np.ndarray]:
-    counts = [(True, False, only_one), (False, True, only_other), (True, True, both)]
+def right(exclusive: int, only_other: int, both: int) -> tuple[np.ndarray, np.ndarray]:
+    counts = [(True, False, exclusive), (False, True, only_other), (True, True, both)]
     pairs = [(a, b) for a, b, n in counts for _ in range(n)]
     one, other = np.array(pairs).T
     return one, other
 
 
 @pytest.mark.parametrize(
-    ("only_one", "only_other", "p"),
+    ("exclusive", "only_other", "p"),
     # Binomial tail, twice: 2 * (1 + 10 + 45) / 2**10; all of 5 on one side: 2 / 2**5; as many on each side: 1.
     [(8, 2, 2 * 56 / 1024), (5, 0, 2 / 32), (4, 4, 1.0), (0, 0, 1.0)],
 )
-def test_mcnemar_is_the_exact_binomial(only_one, only_other, p):
-    assert significance.mcnemar(*right(only_one, only_other, 30)) == pytest.approx(p)
+def test_mcnemar_is_the_exact_binomial(exclusive, only_other, p):
+    assert significance.mcnemar(*right(exclusive, only_other, 30)) == pytest.approx(p)
 
 
 def test_images_that_both_get_right_do_not_count():
@@ -27,7 +27,7 @@ def test_images_that_both_get_right_do_not_count():
 
 
 def test_the_interval_of_one_run_is_near_wilsons():
-    from pipeline.evaluation.metrics import wilson
+    from pipeline.metrics.scores import wilson
 
     run = np.arange(1000) < 620
     assert significance.interval(run[None]) == pytest.approx(wilson(620, 1000), abs=0.003)

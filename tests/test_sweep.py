@@ -96,7 +96,7 @@ class TestSwept:
     def test_the_command_it_prints_makes_the_winner_the_recorded_run(self, swept, tmp_path):
         _, done, _ = swept
         (line,) = (line for line in done.stdout.splitlines() if line.startswith("To make line 1"))
-        command = line.partition("python -m pipeline.record ")[2].partition(" && ")[0]
+        command = line.partition("python -m pipeline.use ")[2].partition(" && ")[0]
         other = shrunk(tmp_path)
         other.stage("record", *command.split())
         seeds = [job(swept[0], i) for i in (0, 1)]
@@ -146,7 +146,7 @@ def test_a_training_with_overrides_is_one_run_that_is_scored_and_goes_on_where_i
     assert not project.path("results").exists()
     assert "finished already" in project.stage("train", *arguments).stdout
     # Other images by the same settings and the same code of a training.
-    project.edit("pipeline/sources/faces.py", r"^WHITE = 0.92", "WHITE = 0.80")
+    project.edit("pipeline/download/synthetic.py", r"^WHITE = 0.92", "WHITE = 0.80")
     shutil.rmtree(project.path("data"))
     assert "finished already" not in project.stage("train", *arguments).stdout
     assert len(list(project.path("multirun").iterdir())) == 2

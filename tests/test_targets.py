@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.training.targets import targets
+from pipeline.train.targets import targets
 
 
 def test_without_smoothing_a_target_is_the_label():

@@ -9,7 +9,8 @@ import pytest
 from pipeline import models
 from pipeline.core import paths
 from pipeline.core.schema import Linear, Teacher
-from pipeline.training import saved, teaching
+from pipeline.models import saved
+from pipeline.train import distillation
 from tests import hostile
 
 LINEAR = Linear(name="linear")
@@ -39,13 +40,13 @@ def said(networks: dict[str, str], images: np.ndarray) -> np.ndarray:
 
 def test_teachers_have_their_share_in_the_mean(networks, batch):
     images, labels = batch
-    found = teaching.teach(Teacher(networks=networks, share=0.4, mirror=False), CLASSES)(images, labels)
+    found = distillation.teach(Teacher(networks=networks, share=0.4, mirror=False), CLASSES)(images, labels)
     np.testing.assert_allclose(found, 0.6 * labels + 0.4 * said(networks, images), atol=1e-6)
 
 
 def test_teachers_see_the_mirror_image_too(networks, batch):
     images, labels = batch
-    found = teaching.teach(Teacher(networks=networks, share=1.0, mirror=True), CLASSES)(images, labels)
+    found = distillation.teach(Teacher(networks=networks, share=1.0, mirror=True), CLASSES)(images, labels)
     mirrored = said(networks, images[:, :, ::-1])
     assert np.abs(mirrored - said(networks, images)).max() > 1e-3
     np.testing.assert_allclose(found, (said(networks, images) + mirrored) / 2, atol=1e-6)
@@ -53,8 +54,8 @@ def test_teachers_see_the_mirror_image_too(networks, batch):
 
 def test_the_loss_is_that_of_the_taught_labels_in_training_and_of_the_labels_on_val(networks, batch):
     images, labels = batch
-    teach = teaching.teach(Teacher(networks=networks, share=0.4, mirror=False), CLASSES)
-    taught = teaching.Taught(models.build(LINEAR, 3), teach)
+    teach = distillation.teach(Teacher(networks=networks, share=0.4, mirror=False), CLASSES)
+    taught = distillation.Student(models.build(LINEAR, 3), teach)
     taught.compile(keras.optimizers.SGD(0.0), loss="categorical_crossentropy", metrics=["accuracy"])
     answers = taught.predict(images, verbose=0)
 
@@ -68,8 +69,8 @@ def test_the_loss_is_that_of_the_taught_labels_in_training_and_of_the_labels_on_
 
 
 def test_a_teacher_does_not_learn(networks, batch):
-    taught = teaching.Taught(
-        models.build(LINEAR, 3), teaching.teach(Teacher(networks=networks, share=1.0, mirror=False), CLASSES)
+    taught = distillation.Student(
+        models.build(LINEAR, 3), distillation.teach(Teacher(networks=networks, share=1.0, mirror=False), CLASSES)
     )
     assert len(taught.weights) == len(models.build(LINEAR, 3).weights)
     before = taught.teach(*batch).numpy()

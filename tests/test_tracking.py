@@ -13,7 +13,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
 from pipeline.tracking import finding
 from pipeline.tracking.epochs import EPOCH_METRICS
-from pipeline.tracking.failures import reason, without_password
+from pipeline.tracking.failures import reason, redact
 from pipeline.tracking.tracker import Tracker
 from tests.conftest import free_port
 
@@ -119,7 +119,7 @@ def test_a_server_that_is_down_is_told_within_seconds_and_without_the_password()
     ],
 )
 def test_an_address_is_shown_without_what_may_be_a_password(text, shown):
-    assert without_password(text) == shown
+    assert redact(text) == shown
 
 
 def test_a_reason_that_is_cut_short_shows_no_part_of_a_password():

@@ -10,8 +10,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from pipeline.verification.check import Check
-from pipeline.verification.tolerance import of_scores
+from pipeline.verify.check import Check
+from pipeline.verify.tolerance import of_scores
 from tests.conftest import ROOT, Project
 
 PAGES = ("README.md", "docs/recipes.md", "docs/robustness.md", "weights/README.md")

@@ -9,7 +9,7 @@ from tempfile import TemporaryFile
 
 import pytest
 
-from pipeline.sources import zips
+from pipeline.data import zips
 
 CONTENT = {f"a/{number}.jpg": bytes([number]) * number for number in range(40)}
 

@@ -1,1 +1,1 @@
-"""What every command stands on: configuration, its schema and its checks, paths, files, locks, progress."""
+"""Shared by every command: configuration and its checks, paths, files, locks, progress, errors."""

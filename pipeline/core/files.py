@@ -22,7 +22,7 @@ _SEAL = "seal"
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def path_in_errors(path: Path) -> Iterator[None]:
     """Have an error of the file system name `path` where it names no file: that of a full disk does not."""
     try:
         yield
@@ -37,7 +37,7 @@ def replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:
-        with naming(path), open(partial, "wb") as file:
+        with path_in_errors(path), open(partial, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -57,7 +57,7 @@ def write_sealed(path: Path, content: dict[str, Any]) -> None:
     write_json(path, {**content, _SEAL: _digest(content)})
 
 
-def made(path: Path) -> Path:
+def require_file(path: Path) -> Path:
     """Return `path`, a file that a stage makes; raise PipelineError where it is missing."""
     if not path.is_file():
         raise PipelineError(f"{path} is missing; `dvc repro` makes it")

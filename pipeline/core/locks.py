@@ -13,10 +13,10 @@ from pipeline.core.errors import PipelineError
 
 
 @contextmanager
-def only_one(path: Path, what: str, patient: bool = False) -> Iterator[None]:
+def exclusive(path: Path, what: str, wait: bool = False) -> Iterator[None]:
     """Hold the lock file `path`, or raise PipelineError, naming the process that does `what` already.
 
-    A `patient` process waits until that one has ended, and says so.
+    With `wait` it waits until that one has ended, and says so.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     holder, lock = path.with_suffix(".pid"), FileLock(path)
@@ -25,7 +25,7 @@ def only_one(path: Path, what: str, patient: bool = False) -> Iterator[None]:
     except Timeout:
         pid = holder.read_text() if holder.exists() else "unknown"
         known = f"process {pid} does {what} already"
-        if not patient:
+        if not wait:
             raise PipelineError(f"{known}; wait until it has ended, or `kill {pid}`") from None
         print(f"{known}; this one waits until it has ended, or `kill {pid}`", file=sys.stderr, flush=True)
         lock.acquire()
@@ -36,7 +36,7 @@ def only_one(path: Path, what: str, patient: bool = False) -> Iterator[None]:
         lock.release()
 
 
-def waiting(path: Path) -> FileLock:
+def file_lock(path: Path) -> FileLock:
     """Return the lock `path`, to be held with `with`; taking it waits for its holder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path)

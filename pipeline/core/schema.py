@@ -158,7 +158,7 @@ class AdamW(Section):
 
 
 class Muon(Section):
-    """pipeline/training/muon.py."""
+    """pipeline/train/muon.py."""
 
     name: Literal["muon"]
     learning_rate: PositiveFloat

@@ -1,1 +1,1 @@
-"""The decoded data set: its arrays, and what an audit of them finds."""
+"""The dataset: reading archives, the arrays on disk, batches and augmentation."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Model
-from pipeline.training import plain
+from pipeline.models import untrusted
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +20,7 @@ def build(model: Model, classes: int) -> "keras.Model":
     settings = model.model_dump(exclude={"name"})
     network = import_module(f"pipeline.models.{model.name}").build(classes, **settings)
     try:
-        plain.check_layers(json.loads(network.to_json()))
+        untrusted.check_layers(json.loads(network.to_json()))
     except PipelineError as error:
         raise PipelineError(f"pipeline/models/{model.name}.py {error}") from error
     return network

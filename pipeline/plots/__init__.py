@@ -1,1 +1,1 @@
-"""The pictures of the stages, one module a subject; canvas.py is what they share."""
+"""Figures and HTML pages."""

@@ -1,1 +1,1 @@
-"""MLflow: the runs, their store, the registered champion, and where a run comes from."""
+"""MLflow: runs, their store, and the model registry."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
-from pipeline.core.locks import waiting
+from pipeline.core.locks import file_lock
 from pipeline.core.schema import EMOTIONS
 from pipeline.tracking.failures import failures, reason
 
@@ -35,7 +35,7 @@ def offer(tracker: "Tracker", run_id: str, data: dict[str, str], classes: list[s
     model = name(data["name"], classes)
     tags = {"val_accuracy": repr(val_accuracy), "data_digest": data["digest"], "training": run_id}
     try:
-        with waiting(paths.MLRUNS / "registry.lock"):
+        with file_lock(paths.MLRUNS / "registry.lock"):
             best = _champion(tracker, model)
             if best.get("data_digest") == data["digest"] and val_accuracy <= float(best["val_accuracy"]):
                 return None
@@ -49,7 +49,7 @@ def offer(tracker: "Tracker", run_id: str, data: dict[str, str], classes: list[s
 
 
 def offer_result(tracker: "Tracker", result: dict[str, Any]) -> str | None:
-    """Offer the best job of a sweep or a search: its result, as pipeline/sweeps/jobs.py leaves it."""
+    """Offer the best job of a sweep or a search: its result, as pipeline/sweep/jobs.py leaves it."""
     val = result["val"]
     return offer(tracker, result["mlflow_run_id"], result["data"], list(val["emotions"]), val["accuracy"])
 

@@ -30,7 +30,7 @@ def uri(database: Path) -> str:
 
 
 @contextmanager
-def opened(database: Path, called: Path | None = None) -> Iterator[sqlite3.Connection]:
+def open_database(database: Path, called: Path | None = None) -> Iterator[sqlite3.Connection]:
     """Open an SQLite file; transactions are begun and committed by hand, and one that is not is undone.
 
     Raises PipelineError, which names `called` where the file is a copy of that, where it is damaged.
@@ -73,7 +73,7 @@ def relocate(mlruns: Path) -> None:
     """
     if not (mlruns / DATABASE).exists():
         return
-    with opened(mlruns / DATABASE) as db:
+    with open_database(mlruns / DATABASE) as db:
         for old in places(db) - {mlruns}:
             (mlruns / "artifacts").mkdir(exist_ok=True)  # new runs go here, whatever was left behind
             move(db, old, mlruns, unless=lambda path, new: path.exists() and not new.exists())

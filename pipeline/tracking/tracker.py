@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
-from pipeline.core.locks import waiting
+from pipeline.core.locks import file_lock
 from pipeline.core.nested import flatten
+from pipeline.core.redact import redact
 from pipeline.core.schema import Tracking
 from pipeline.tracking import alive, store
 from pipeline.tracking.epochs import Epochs
-from pipeline.tracking.failures import failures, reason, without_password
+from pipeline.tracking.failures import failures, reason
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -47,14 +48,14 @@ class Tracker:
         import mlflow
 
         self.uri = tracking.uri or store.uri(paths.MLRUNS / store.DATABASE)
-        self.name = without_password(self.uri)
+        self.name = redact(self.uri)
         self.experiment = tracking.experiment
         if self.name != self.uri:  # MLflow prints the address of each run that ends, with the password in it
             os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
         artifacts = None if tracking.uri else (paths.MLRUNS / "artifacts").as_uri()
         mlflow.set_tracking_uri(self.uri)
         # Processes that make a missing database, or an experiment, at the same time would break it.
-        with waiting(paths.MLRUNS / "create.lock"):
+        with file_lock(paths.MLRUNS / "create.lock"):
             try:
                 if not tracking.uri:
                     store.make(paths.MLRUNS)
@@ -170,7 +171,7 @@ class Tracker:
     def log_model(self, model: Path) -> None:
         """Store the .h5 file `model` with the active run, as MLflow serves it: pictures in, named probabilities out.
 
-        What answers is this project's code, which is not stored: pipeline/prediction/served.py.
+        What answers is this project's code, which is not stored: pipeline/serve/served.py.
         """
         import warnings
 
@@ -179,7 +180,7 @@ class Tracker:
         from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
         from mlflow.types.schema import AnyType
 
-        from pipeline.tracking.provenance import versions
+        from pipeline.core.provenance import versions
 
         known = versions()
         needs = [f"{name}=={known[name]}" for name in ("tensorflow", "keras", "numpy", "opencv-python-headless")]
@@ -188,7 +189,7 @@ class Tracker:
             warnings.simplefilter("ignore")  # it asks for an example, and would run the network on it
             mlflow.pyfunc.log_model(
                 name="model",
-                loader_module="pipeline.prediction.served",
+                loader_module="pipeline.serve.served",
                 data_path=str(model),
                 signature=ModelSignature(Schema([ColSpec(AnyType(), "image")]), params=whole),
                 pip_requirements=needs,

@@ -10,8 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import files, paths
-from pipeline.tracking import provenance
+from pipeline.core import files, paths, provenance
 from tests.torture.parts import PARTS, faults
 
 

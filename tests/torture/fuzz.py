@@ -69,8 +69,8 @@ def fuzz(name: str, *options: str) -> None:
 
 def reader(name: str, path: Path) -> Callable[[bytes], object]:
     """Return the function that reads an input as `name`; an archive is read from the file `path`."""
-    from pipeline.prediction import media
-    from pipeline.sources import archive, layouts
+    from pipeline.data import archive, layouts
+    from pipeline.faces import media
 
     def archived(data: bytes) -> None:
         # A changed byte within gzip would end at its checksum: what is changed here is what it unpacks to.

@@ -21,12 +21,12 @@ import numpy as np
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 
-from pipeline.core import config, paths, stage
+from pipeline.core import command, config, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Data
-from pipeline.download import download
-from pipeline.prediction import media
-from pipeline.sources import archive
+from pipeline.data import archive
+from pipeline.download.stage import download
+from pipeline.faces import media
 from tests import archives
 from tests.torture import mutations
 from tests.torture.outcome import Outcome
@@ -103,7 +103,7 @@ def _lost(read: Callable[[], str | None]) -> str | None:
     try:
         return read()
     except Exception as error:
-        message = stage._explain(error)
+        message = command._explain(error)
         clear = message and message != "error: " and "Traceback" not in message
         return None if clear else f"{type(error).__name__}: {error}"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from pipeline import serve
 from pipeline.core.errors import PipelineError
-from pipeline.training import saved
-from pipeline.training.checkpoint import Checkpoint
+from pipeline.models import saved
+from pipeline.serve import __main__ as serve
+from pipeline.train.checkpoint import Checkpoint
 from tests import hostile
 from tests.torture.outcome import Outcome
 
@@ -65,14 +65,14 @@ def _damage(folder: Path, short: bool) -> Iterator[Outcome]:
     path = hostile.network(folder / "trained.h5")
     content, faces = path.read_bytes(), np.random.default_rng(0).random((8, 48, 48, 1), np.float32)
     weights = content.find(saved.load(path).get_weights()[0].tobytes())
-    before = saved.load(path).predict(faces, verbose=0), saved.facts(path, 3)
+    before = saved.load(path).predict(faces, verbose=0), saved.info(path, 3)
     chosen = random.Random(2013)
 
     def outcome(damaged: bytes) -> str | None:
         path.write_bytes(damaged)
         try:
             network = saved.load(path)
-            after = network.predict(faces, verbose=0), saved.facts(path, network.output_shape[-1])
+            after = network.predict(faces, verbose=0), saved.info(path, network.output_shape[-1])
         except PipelineError:
             return None
         except Exception as error:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from pipeline.core.schema import EMOTIONS
-from pipeline.sources import faces
+from pipeline.download import synthetic
 from tests.conftest import Project, free_port, shrunk, tracking_server, with_dvc
 from tests.torture import planted
 from tests.torture.outcome import Outcome
@@ -76,7 +76,7 @@ def _commands(address: str, store: str, short: bool) -> Iterator[tuple[list[str]
     yield [*python, "pipeline.train", override, "train.epochs=2"], {}, False
     yield [*python, "pipeline.download", f"data.archive='{refused}'"], {}, False
     yield [*python, "pipeline.download"], {"FER2013_ARCHIVE": address.replace("http", "ftp")}, False
-    yield [*python, "pipeline.record", override], {}, False
+    yield [*python, "pipeline.use", override], {}, False
     yield [*python, "pipeline.train", f"tracking.uri='{address.replace('http', 'gopher')}'"], {}, False
     yield (
         [*python, "pipeline.download"],
@@ -110,7 +110,7 @@ def _places(folder: Path) -> dict[str, str]:
 def _archive(folder: Path, token: str) -> Iterator[str]:
     """Serve an archive of drawn faces to who has the `token`; yield host and port."""
     path = folder / "served.zip"
-    faces.draw(path, COUNTS, seed=1)
+    synthetic.draw(path, COUNTS, seed=1)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

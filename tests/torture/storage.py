@@ -21,7 +21,7 @@ from pipeline.core.schema import Tracking
 from pipeline.tracking import store
 from pipeline.tracking.epochs import EPOCH_METRICS
 from pipeline.tracking.tracker import Tracker
-from pipeline.verification import cache
+from pipeline.verify import cache
 from tests.conftest import Project, shrunk
 from tests.torture.outcome import Outcome
 
@@ -108,9 +108,8 @@ def _isolated(project: Project, place: Path, script: str, stage: str, more: str)
 def _kinds(project: Project, folder: Path) -> Iterator[tuple[str, Path, Callable[[Path], Any]]]:
     """Yield kinds of files, a folder or file of each, and the function of the project that reads it."""
     from pipeline.core.schema import EMOTIONS, SPLITS
-    from pipeline.data import arrays
-    from pipeline.evaluation import predictions
-    from pipeline.sources import archive
+    from pipeline.data import archive, arrays
+    from pipeline.metrics import predictions
 
     def data(place: Path) -> Any:
         known = arrays.verified(place)

@@ -1,0 +1,16 @@
+"""`python -m pipeline`: lists the commands."""
+
+import ast
+from pathlib import Path
+
+
+def commands() -> dict[str, str]:
+    """Return the commands and what each does: the folders with a `__main__.py`, and their docstrings."""
+    found = sorted(path.parent for path in Path(__file__).parent.glob("*/__main__.py"))
+    return {folder.name: ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) for folder in found}
+
+
+if __name__ == "__main__":
+    print("usage: python -m pipeline.COMMAND; --help of each says more\n")
+    for name, description in commands().items():
+        print(f"  {name:<12} {description}")

@@ -1,0 +1,1 @@
+"""Train an experiment with and without each of its techniques."""

@@ -1,0 +1,90 @@
+"""Trains a recipe with and without each of its levers, and says what each of them is worth on val."""
+
+import shlex
+import statistics
+from typing import Annotated, Any
+
+from omegaconf import OmegaConf
+from pydantic import Field, ValidationError
+
+from pipeline.core import config, files, paths
+from pipeline.core.command import command
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Count, Section
+from pipeline.experiment.__main__ import ELSEWHERE, check_only
+from pipeline.readme import ablations
+
+ABLATIONS = paths.CONF / "ablation"
+
+
+class Ablation(Section):
+    """A file of conf/ablation/: the recipe, and the overrides that take each lever out of it, or put it in."""
+
+    overrides: Annotated[list[str], Field(min_length=1)]
+    seeds: Annotated[list[Count], Field(min_length=2)]
+    without: dict[str, Annotated[list[str], Field(min_length=1)]]
+    added: dict[str, Annotated[list[str], Field(min_length=1)]]
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Write results/ablations/NAME.json: `python -m pipeline.ablation sprint`."""
+    name, *elsewhere = arguments or [""]
+    settings = load(name)
+    check_only(elsewhere, ELSEWHERE[1:])  # the file says which seeds
+    for changes in ([], *settings.without.values(), *settings.added.values()):
+        config.compose([*settings.overrides, *changes])  # all of them before any work
+    from pipeline.core.redact import redact
+    from pipeline.sweep.jobs import read_result
+    from pipeline.sweep.sweep import sweep
+
+    seeds = "seed=" + ",".join(map(str, settings.seeds))
+    data: dict[str, str] = {}
+
+    def train(changes: list[str]) -> list[float]:
+        results = [read_result(folder) for folder in sweep([*settings.overrides, *changes, seeds, *elsewhere])]
+        data.update(results[0]["data"])
+        return [result["val"]["accuracy"] for result in results]
+
+    recipe = train([])
+    rows = [
+        {"lever": lever, "overrides": changes, "kept": kept, **_compared(recipe, train(changes), kept)}
+        for kept, levers in ((True, settings.without), (False, settings.added))
+        for lever, changes in levers.items()
+    ]
+    given = redact(shlex.join(["python", "-m", "pipeline.ablation", *arguments]))
+    result = {"ablation": name, "command": given, **settings.model_dump(include={"overrides", "seeds"})}
+    result |= {"data": data, "recipe": recipe, "levers": rows}
+    files.write_json(paths.ablation(name), result)
+    print(f"\n{ablations.table(result)}\n")
+    print(f"{paths.ablation(name)}: `python -m pipeline.readme` puts it into docs/recipes.md")
+
+
+def load(name: str) -> Ablation:
+    """Return conf/ablation/`name`.yaml; raise PipelineError where it is not there, or not what it may be."""
+    names = sorted(path.stem for path in ABLATIONS.glob("*.yaml"))
+    if name not in names:
+        raise PipelineError(f"unknown ablation '{name}'; choose from {', '.join(names)}, the files of conf/ablation/")
+    try:
+        return Ablation.model_validate(OmegaConf.to_container(OmegaConf.load(ABLATIONS / f"{name}.yaml")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise PipelineError(f"conf/ablation/{name}.yaml: {key}: {first['msg']}, not {first['input']!r}") from error
+
+
+def _compared(recipe: list[float], changed: list[float], kept: bool) -> dict[str, Any]:
+    """Return val accuracy with and without a lever, and the difference that it makes, seed by seed."""
+    having, lacking = (recipe, changed) if kept else (changed, recipe)
+    gains = [a - b for a, b in zip(having, lacking, strict=True)]
+    return {
+        "with": statistics.mean(having),
+        "without": statistics.mean(lacking),
+        "gain": statistics.mean(gains),
+        "deviation": statistics.stdev(gains),
+        "gains": gains,
+    }
+
+
+if __name__ == "__main__":
+    main()

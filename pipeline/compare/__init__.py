@@ -1,0 +1,1 @@
+"""Compare runs: a table, the curves, and whether the differences are significant."""

@@ -1,0 +1,109 @@
+"""Compares runs: a table, their curves in one picture, and whether the differences are more than chance."""
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core import config, files, paths
+from pipeline.core.command import command
+
+if TYPE_CHECKING:
+    from pipeline.compare.runs import Run
+    from pipeline.tracking.tracker import Tracker
+
+TEMPLATE = Path(__file__).with_name("compare.html.jinja")
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Compare the runs that `arguments` name on val, or with `--split test` on test; `--help` says more."""
+    asked = _parser().parse_args(arguments)
+    cfg, _ = config.compose([f"tracking={asked.tracking}"] if asked.tracking else [])
+
+    from pipeline.tracking.tracker import Tracker
+
+    print(f"\n{compare(Tracker(cfg.tracking), asked.runs, asked.split)}")
+
+
+def compare(tracker: "Tracker", wanted: list[str], split: str) -> Path:
+    """Compare the runs of the store that `wanted` names, print what came of it, and return the page's path.
+
+    Raises PipelineError where the runs are not there, or cannot be compared.
+    """
+    from pipeline.compare import differences, runs
+    from pipeline.plots import page
+    from pipeline.sweep import ranking
+
+    found = runs.find(tracker, wanted)
+    differences.refuse_unlike(found, split)
+    groups = runs.same_but_seed(found)
+    counted = {run.id for group in groups for run in group}
+    if repeats := [f"{run.name} ({run.id[:8]})" for run in found if run.id not in counted]:
+        print(f"left out, the same computation as another run: {', '.join(repeats)}")
+    rows = differences.rows(groups, runs.labels(groups), split)
+    verdicts = differences.against_the_best(rows)
+    folder = _folder(found, split)
+    data = {"name": found[0].tags["data"], "digest": found[0].tags["data_digest"], "split": split}
+    figures = _draw(folder, rows, data["name"], split)
+    listed = [{key: value for key, value in row.items() if key not in ("right", "runs")} for row in rows]
+    content = {"data": data, "rows": listed, "differences": verdicts}
+    files.write_json(folder / "comparison.json", content)
+    pictures = {name: page.picture(figure) for name, figure in figures.items()}
+    written = page.render(TEMPLATE, **content, pictures=pictures, drawn=data["name"] == "faces")
+    files.replace(folder / "comparison.html", written.encode())
+    print(ranking.aligned(_table(rows)))
+    print("\n" + "\n".join(difference["verdict"] for difference in verdicts))
+    _log(tracker, folder, [run.id for run in found], rows)
+    return folder / "comparison.html"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.compare", description=main.__doc__)
+    what = "an id or its beginning, a name, a sweep, or a filter of MLflow: \"params.model.name = 'linear'\""
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=what)
+    parser.add_argument("--split", choices=["val", "test"], default="val", help="val chooses; test is for reporting")
+    parser.add_argument("--tracking", help="an option of conf/tracking/; params.yaml's without it")
+    return parser
+
+
+def _table(rows: list[dict[str, Any]]) -> list[list[str]]:
+    table = [["", "configuration", "runs", "accuracy", "95% interval", "± sd", "macro F1", "loss", "ECE", "minutes"]]
+    for place, row in enumerate(rows, 1):
+        deviation = f"{row['deviation']:.2%}" if row["deviation"] is not None else ""
+        numbers = [f"{row['accuracy']:.2%}", f"{row['low']:.1%} to {row['high']:.1%}", deviation]
+        numbers += [f"{row['macro_f1']:.3f}", f"{row['loss']:.4f}", f"{row['ece']:.1%}", f"{row['minutes']:.1f}"]
+        table.append([str(place), row["label"], str(len(row["runs"])), *numbers])
+    return table
+
+
+def _draw(folder: Path, rows: list[dict[str, Any]], data: str, split: str) -> dict[str, Path]:
+    from pipeline.plots import comparison
+
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {name: folder / f"{name}.png" for name in ("curves", "accuracies")}
+    histories = {row["label"]: [run.history for run in row["runs"]] for row in rows}
+    comparison.curves(figures["curves"], histories, data)
+    comparison.accuracies(figures["accuracies"], rows, f"Accuracy on {data} {split}")
+    return figures
+
+
+def _folder(found: "list[Run]", split: str) -> Path:
+    """Return the folder of this comparison; the same runs have the same one."""
+    key = hashlib.sha256(" ".join([*sorted(run.id for run in found), split]).encode()).hexdigest()[:12]
+    return paths.HOME / "outputs" / "compare" / key
+
+
+def _log(tracker: "Tracker", folder: Path, ids: list[str], rows: list[dict[str, Any]]) -> None:
+    """Leave the comparison in MLflow, as a run of its own."""
+    from pipeline.sweep import ranking
+
+    tags = {"source": "compare", "compared": ",".join(i[:8] for i in ids)[:5000]}
+    run_id = tracker.create(f"comparison of {len(rows)} configurations", {}, tags)
+    with tracker.active(run_id):
+        tracker.log_files(run_id, sorted(folder.iterdir()))
+        tracker.describe(run_id, ranking.shortened(ranking.aligned(_table(rows))), "curves.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The start of a command: its arguments, and how its errors are shown."""
+
+import errno
+import functools
+import os
+import sys
+from collections.abc import Callable
+
+import yaml
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.core.errors import PipelineError
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+"""Disk errors, which the system reports without a file name."""
+
+
+def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
+    """Make `start`, which takes the command line's arguments, a command.
+
+    A mistake of the user ends with a line or two on stderr and exit code 1; Ctrl-C with 130.
+    """
+
+    @functools.wraps(start)
+    def run() -> None:
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing a traceback
+        sys.stdout.reconfigure(line_buffering=True)
+        try:
+            start(sys.argv[1:])
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(130)
+        except Exception as error:
+            if (message := _explain(error)) is None:
+                raise
+            sys.exit(message)
+
+    return run
+
+
+def _explain(error: BaseException) -> str | None:
+    """Return the lines a user is shown for `error`, or None if it is a bug of this program."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, PipelineError):
+            return f"error: {cause}"
+        if isinstance(cause, yaml.YAMLError):
+            return "error: " + " ".join(str(cause).split())
+        cause = cause.__cause__
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        text = str(error) or str(error.__cause__)
+        return "error: " + " ".join(text.split("Config search path")[0].split())
+    if isinstance(error, OSError) and (error.filename or error.errno in _DISK):
+        return f"error: {error.filename or 'a file'}: {error.strerror}"
+    return None

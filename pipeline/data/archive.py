@@ -1,0 +1,111 @@
+"""Reads, checks and writes archives of FER-2013."""
+
+import gzip
+import math
+import os
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.progress import progress
+from pipeline.core.schema import EMOTIONS, SPLITS
+from pipeline.data import zips
+from pipeline.data.containers import ACCEPTED, MAX_IMAGE, read_csv, read_tar, read_zip
+from pipeline.data.layouts import Face
+
+_READERS = {".zip": read_zip, ".tar.gz": read_tar, ".csv": read_csv}
+_DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, struct.error, EOFError),
+    *(NotImplementedError, ValueError, OverflowError),  # zipfile's, on headers that make no sense
+)
+
+
+FER2013 = 35_887
+"""Images in FER-2013."""
+
+
+def read(path: Path, label: str | None = None, images: int = FER2013) -> Iterator[Face]:
+    """Yield the faces of the archive `path`, one at a time.
+
+    A zip of images gives them sorted by split (train, val, test) and number, fer2013.csv in the order of its
+    rows. Raises PipelineError, which calls the archive `label` (its path where that is None), on anything
+    that is damaged, hostile or not FER-2013; every image and table is read to its end and its checksum. How much an
+    archive may hold goes by the number of `images` that are expected.
+    """
+    try:
+        yield from _READERS[suffix(path)](path, max(1, math.ceil(images / FER2013)))
+    except PipelineError as error:
+        raise PipelineError(f"{label or path}: {error}") from error
+    except _DAMAGE as error:
+        reason = str(error) or type(error).__name__
+        raise PipelineError(f"{label or path}: damaged or cut short ({reason}); {ACCEPTED}") from error
+    except OSError as error:
+        raise PipelineError(f"{label or path}: cannot be read ({error.strerror or error})") from error
+
+
+def suffix(path: Path) -> str:
+    """Return .zip, .tar.gz or .csv, as the content of `path` says; raises PipelineError where it is none."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    if head.startswith((b"PK\3\4", b"PK\5\6")):
+        return ".zip"
+    if head.startswith(b"\x1f\x8b"):
+        return ".tar.gz"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if b"emotion" in text.partition(b"\n")[0] and not text.startswith(b"<"):
+        return ".csv"
+    kind = "an empty file" if not head else "a web page" if text.startswith(b"<") else "no archive"
+    raise PipelineError(f"this is {kind}; {ACCEPTED}")
+
+
+def verify(path: Path, counts: dict[str, list[int]], label: str) -> None:
+    """Read all of the archive `path`, and hold its images against `counts`: emotion -> train, val, test.
+
+    Raises PipelineError, which calls the archive `label`, where it cannot be read or holds other images.
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    images = sum(map(sum, counts.values()))
+    with progress(f"checking {label}", images, "images") as advance:
+        for face in read(path, label, images):
+            found[face.emotion, face.split] += 1
+            advance(1)
+    expected = {(e, s): n for e in EMOTIONS for s, n in zip(SPLITS, counts.get(e, (0, 0, 0)), strict=True)}
+    wrong = [f"{e} {s} {found[e, s]:,}/{n:,}" for (e, s), n in expected.items() if found[e, s] != n]
+    if wrong:
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        raise PipelineError(
+            f"{label}: other images than data.counts says; found/expected: {', '.join(wrong[:5])}{more}"
+        )
+
+
+def pack(folder: Path, target: Path) -> None:
+    """Write the images of `folder`, in Kaggle's layout, into a zip; the same images give the same bytes.
+
+    Raises PipelineError on a link, on what is no image file, and where train/ or test/ is missing.
+    """
+    names = sorted(name for part in ("train", "test") for name in _files(folder, part))
+    with zips.written(target) as archive:
+        for name in names:
+            member = zipfile.ZipInfo(name)  # dated 1980-01-01
+            member.create_system, member.external_attr = 3, (stat.S_IFREG | 0o644) << 16
+            archive.add(member, (folder / name).read_bytes())
+
+
+def _files(folder: Path, part: str) -> Iterator[str]:
+    """Yield the names of the files below folder/part, relative to `folder`."""
+    if not (folder / part).is_dir():
+        raise PipelineError(f"{folder} has no folder {part}; accepted: train/<emotion>/ and test/<emotion>/")
+    for parent, folders, names in os.walk(folder / part):
+        for path in (Path(parent, name) for name in ("", *folders, *names)):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_IMAGE:
+                yield path.relative_to(folder).as_posix()
+            elif not stat.S_ISDIR(status.st_mode):
+                kind = "too large" if stat.S_ISREG(status.st_mode) else "a link or a device"
+                raise PipelineError(f"{path} is {kind}; accepted: image files of up to {MAX_IMAGE:,} bytes")

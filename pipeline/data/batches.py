@@ -1,0 +1,95 @@
+"""Batches of images for training and for scoring."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.core.schema import IMAGE_SIZE, Augment
+from pipeline.data import augment, mixing
+from pipeline.data.arrays import Split
+
+CHUNK = 8
+"""Batches that leave Python and are resampled together: fewer crossings, the same images."""
+
+_PIXELS = tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE), tf.uint8)
+_LABELS = tf.TensorSpec((None,), tf.int32)
+_TRANSFORMS = tf.TensorSpec((None, 8), tf.float32)
+_MIXING = tf.TensorSpec((None, 7), tf.float32)
+
+
+def to_unit(pixels: tf.Tensor) -> tf.Tensor:
+    """Return (n, 48, 48) uint8 pixels as (n, 48, 48, 1) float32 in [0, 1], what every network takes."""
+    return tf.cast(pixels, tf.float32)[..., None] / 255.0
+
+
+def training(
+    split: Split, targets: np.ndarray, changes: Augment, batch_size: int, seed: int, epochs: range
+) -> tf.data.Dataset:
+    """Return the batches of `epochs`, one epoch after the other: augmented images and the rows of `targets` for them.
+
+    `targets` is (k, k), a row for each label. The order and the augmentation of an epoch depend on `seed` and its
+    number alone, so that training that starts again in the middle sees what it would have seen. Of all images
+    together only what is random of an epoch is in memory, some 60 bytes for each.
+    """
+    chunk = CHUNK * batch_size
+    resampled, mixed = augment.resamples(changes), mixing.mixes(changes)
+    sharp = resampled and changes.interpolation == "bicubic"
+    in_numpy = augment.resample_sharp if sharp else augment.move
+    in_tensorflow = resampled and not sharp
+    unmixed = np.zeros((chunk, 7), np.float32)
+
+    def chunks(epoch: int) -> Iterator[tuple[np.ndarray, ...]]:
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(split))
+        moves = augment.draw(rng, len(split), changes)
+        mixes = mixing.draw(rng, len(split)) if mixed else None
+        for start in range(0, len(split), chunk):
+            chosen = order[start : start + chunk]
+            transforms = augment.transforms(moves.take(chosen, axis=1), changes)
+            mixtures = mixing.mixtures(mixes.take(chosen, axis=1), changes) if mixed else unmixed[: len(chosen)]
+            pixels = split.images(chosen)
+            pixels = pixels if in_tensorflow else in_numpy(pixels, transforms)
+            yield pixels, targets[split.labels[chosen]], transforms, mixtures
+
+    def prepare(
+        pixels: tf.Tensor, labels: tf.Tensor, transforms: tf.Tensor, mixtures: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        images = to_unit(pixels)
+        if in_tensorflow:
+            images = augment.resample(images, transforms)
+        return mixing.mix(images, labels, mixtures) if mixed else (images, labels)
+
+    def one(epoch: tf.Tensor) -> tf.data.Dataset:
+        signature = (_PIXELS, tf.TensorSpec((None, targets.shape[1]), tf.float32), _TRANSFORMS, _MIXING)
+        source = tf.data.Dataset.from_generator(chunks, args=(epoch,), output_signature=signature)
+        return source.map(prepare).rebatch(batch_size)
+
+    whole = tf.data.Dataset.from_tensor_slices(list(epochs)).flat_map(one)
+    return _finished(whole, len(epochs) * math.ceil(len(split) / batch_size))
+
+
+def scoring(split: Split, classes: int, batch_size: int) -> tf.data.Dataset:
+    """Return all images of `split`, in order and unchanged, with one-hot labels."""
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for start in range(0, len(split), batch_size):
+            chosen = slice(start, start + batch_size)
+            yield split.images(chosen), split.labels[chosen]
+
+    def prepare(pixels: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return to_unit(pixels), tf.one_hot(labels, classes)
+
+    source = tf.data.Dataset.from_generator(batches, output_signature=(_PIXELS, _LABELS))
+    return _finished(source.map(prepare), math.ceil(len(split) / batch_size))
+
+
+def _finished(dataset: tf.data.Dataset, batches: int) -> tf.data.Dataset:
+    """Return `dataset` with its length known, some batches ahead of its reader, and tf.data's autotuning off.
+
+    Autotuning makes the same steps slower: benchmarks/settings.py measures it.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.apply(tf.data.experimental.assert_cardinality(batches)).prefetch(4).with_options(options)

@@ -1,0 +1,1 @@
+"""Stage 4: score the trained model, draw the figures, write the report."""

@@ -1,0 +1,69 @@
+"""The report of a run: one HTML file that needs nothing beside it, neither files nor a network."""
+
+import math
+from pathlib import Path
+
+from pipeline.core import files
+from pipeline.core.nested import flatten
+from pipeline.core.schema import EMOTIONS
+from pipeline.plots import page
+
+TEMPLATE = Path(__file__).with_name("report.html.jinja")
+SCORED = ("val", "test", "test_clean", "kaggle_test")
+MEANS = ("mirrored", "ensemble", "ensemble_mirrored")
+"""What is scored besides, where it was asked for: pipeline/metrics/inference.py."""
+
+SEED = {"train": 0.5422, "kaggle_test": 0.5243}
+"""Accuracy that the notebook project publishes for FER-2013 after 60 epochs."""
+
+
+def write(
+    path: Path,
+    metrics: dict,
+    speed: dict,
+    run: dict,
+    history: list[dict],
+    audit: dict,
+    figures: dict[str, Path],
+) -> None:
+    """Write the page to `path`; when that fails, what stood there stays.
+
+    `figures` are PNG files: samples, balance, curves, confusion, emotions, calibration, inspection, mistakes,
+    explanations.
+    """
+    files.replace(path, _render(metrics, speed, run, history, audit, figures).encode())
+
+
+def _render(metrics: dict, speed: dict, run: dict, history: list[dict], audit: dict, figures: dict[str, Path]) -> str:
+    seed = SEED if _comparable(metrics) else {}
+    counted = dict.fromkeys(emotion for images in audit["images"].values() for emotion in images)
+    bounds = [metrics[s][key] for s in SCORED for key in ("accuracy_low", "accuracy_high")]
+    return page.render(
+        TEMPLATE,
+        metrics=metrics,
+        speed=speed,
+        run=run,
+        history=history,
+        audit=audit,
+        counted=[emotion for emotion in EMOTIONS if emotion in counted],
+        pictures={name: page.picture(figure) for name, figure in figures.items()},
+        drawn=metrics["data"]["name"] == "faces",
+        scored=SCORED,
+        means=[way for way in MEANS if way in metrics],
+        seed=seed,
+        ticks=_ticks([*bounds, *seed.values()]),
+        settings=flatten(run["config"]),
+    )
+
+
+def _comparable(metrics: dict) -> bool:
+    return metrics["data"]["name"] == "fer2013" and set(metrics["test"]["emotions"]) == set(EMOTIONS)
+
+
+def _ticks(shares: list[float]) -> list[int]:
+    """Return the percentages of an axis that holds the shares: five or so, evenly spaced, within 0 to 100."""
+    low, high = min(shares) * 100, max(shares) * 100
+    step = next(s for s in (1, 2, 5, 10, 20) if high - low <= 4 * s or s == 20)
+    last = max(math.ceil(high / step) * step, step)
+    first = min(math.floor(low / step) * step, last - step)
+    return list(range(first, last + 1, step))

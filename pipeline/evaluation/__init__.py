@@ -1,1 +1,0 @@
-"""What a model is judged by: scores, predictions, and the report."""

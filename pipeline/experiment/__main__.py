@@ -1,0 +1,149 @@
+"""Trains a recipe of conf/experiment/ with several seeds, then reads test once for all: a line of README's results."""
+
+import hashlib
+import shlex
+import statistics
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core import files, paths, runtime
+from pipeline.core.command import command
+from pipeline.core.errors import PipelineError
+from pipeline.readme.recipes import text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SEEDS = "seed=1,2,3"
+ELSEWHERE = ("seed", "tracking", "hydra/launcher", "hydra.launcher")
+"""What may be given besides the recipe: all else would make it another one."""
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Write results/recipes/NAME.json and weights/NAME.h5: `python -m pipeline.experiment sprint seed=1,2,3,4,5`."""
+    name, overrides = _read(arguments)
+    runtime.configure()
+    from pipeline.core.redact import redact
+    from pipeline.sweep.sweep import sweep
+
+    folders = sweep([f"experiment={name}", *overrides])
+    given = redact(shlex.join(["python", "-m", "pipeline.experiment", *arguments]))
+    result = {"recipe": name, "command": given, **summed(folders)}
+    result["weights"] |= _keep(paths.Outputs(folders[result["seeds"].index(result["weights"]["seed"])]).model, name)
+    files.write_json(paths.recipe(name), result)
+    for way, splits in result["accuracy"].items():
+        print(f"{way}: " + ", ".join(f"{split} {text(scores)}" for split, scores in splits.items()))
+    print(f"{paths.weights(name)}: the network of the seed that is best on val")
+    print(f"{paths.recipe(name)}: `python -m pipeline.readme` puts it into README.md and the pages beside it")
+
+
+def _read(arguments: list[str]) -> tuple[str, list[str]]:
+    """Return the recipe's name and the overrides of the sweep; raise PipelineError where they are not those of one."""
+    names = sorted({path.stem for path in (paths.CONF / "experiment").glob("*.yaml")} - {"none"})
+    name, *overrides = arguments or [""]
+    if name not in names:
+        raise PipelineError(f"unknown recipe '{name}'; choose from {', '.join(names)}, the files of conf/experiment/")
+    check_only(overrides, ELSEWHERE)
+    return name, overrides if any(o.startswith("seed=") for o in overrides) else [*overrides, SEEDS]
+
+
+def check_only(overrides: list[str], accepted: tuple[str, ...]) -> None:
+    """Raise PipelineError where one of `overrides` is not below a key of `accepted`."""
+    for override in overrides:
+        if not override.partition("=")[0].startswith(accepted):
+            raise PipelineError(f"{override} would make it another recipe; accepted: {', '.join(accepted)}")
+
+
+def summed(folders: list[Path]) -> dict[str, Any]:
+    """Return what a recipe is worth: the networks that its seeds left in `folders`, each alone and all together."""
+    from pipeline.data import arrays
+    from pipeline.evaluate import report
+    from pipeline.metrics import calibration, cost, inference
+    from pipeline.metrics.splits import scored
+    from pipeline.models import saved
+
+    runs = [files.read_json(paths.Outputs(folder).run) for folder in folders]
+    data, config = runs[0]["data"], runs[0]["config"]
+    classes = config["data"]["classes"]
+    home = paths.arrays(data["name"])
+    splits = {split: arrays.load(home, split, classes) for split in ("val", "test")}
+    clean = arrays.clean_test(home, splits["test"])
+    score = lambda probabilities: scored(splits, probabilities, clean, classes)  # noqa: E731
+    ways = {"single": inference.predict, "with mirror": inference.predict_with_mirror}
+    predicted: dict[str, list[dict[str, np.ndarray]]] = {way: [] for way in ways}
+    for folder in folders:
+        model = saved.load(paths.Outputs(folder).model)
+        for way, predict in ways.items():
+            predicted[way].append({name: predict(model, split) for name, split in splits.items()})
+    scores = {way: [score(p) for p in each] for way, each in predicted.items()}
+    accuracy = {way: _over_seeds(each) for way, each in scores.items()}
+    if len(folders) > 1:
+        for way, each in predicted.items():
+            mean = {name: sum(p[name] for p in each) / len(each) for name in splits}
+            accuracy[f"ensemble, {way}"] = _over_seeds([score(mean)])
+    best = max(range(len(folders)), key=lambda i: scores["single"][i]["val"]["accuracy"])
+    calibrated = [calibration.calibrated(splits, p, classes) for p in predicted["single"]]
+    info = saved.info(paths.Outputs(folders[best]).model, len(classes))
+    trusted = {n: calibration.scaled(p, info.temperature) for n, p in predicted["single"][best].items()}
+    histories = [files.read_csv(paths.Outputs(folder).history) for folder in folders]
+    return {
+        "data": data,
+        "config": config,
+        "seeds": [run["config"]["seed"] for run in runs],
+        "parameters": model.count_params(),
+        "macs": cost.macs(model),
+        "minutes": [run["seconds"] / 60 for run in runs],
+        "seconds_to_notebook": [seconds_to(report.SEED["kaggle_test"], history) for history in histories],
+        "accuracy": accuracy,
+        "calibration": {
+            "temperature": [c["temperature"] for c in calibrated],
+            "test_ece": [s["test"]["ece"] for s in scores["single"]],
+            "test_ece_scaled": [c["test"]["ece"] for c in calibrated],
+        },
+        "weights": {
+            "seed": runs[best]["config"]["seed"],
+            "temperature": info.temperature,
+            "threshold": info.threshold,
+            "sure": {n: calibration.sure(p, splits[n].labels, info.threshold) for n, p in trusted.items()},
+            "scores": scores["single"][best],
+        },
+        **{key: runs[0][key] for key in ("git_commit", "versions", "hardware")},
+    }
+
+
+def _keep(model: Path, name: str) -> dict[str, Any]:
+    """Copy the file `model` to weights/, whole or not at all, and return what tells it from others."""
+    target = paths.weights(name)
+    target.parent.mkdir(exist_ok=True)
+    content = model.read_bytes()
+    files.replace(target, content)
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def seconds_to(accuracy: float, history: list[dict[str, float]]) -> float | None:
+    """Return how long training took to reach `accuracy` on val, with compilation and validation; None if it did not."""
+    passed = 0.0
+    for row in history:
+        passed += row["seconds"]
+        if row["val_accuracy"] >= accuracy:
+            return passed
+    return None
+
+
+def _over_seeds(scores: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return for each split its accuracy: each seed's, mean and standard deviation; of one, its 95% interval."""
+    found = {}
+    for split in scores[0]:
+        each = [s[split]["accuracy"] for s in scores]
+        spread = (
+            {"deviation": statistics.stdev(each), "each": each}
+            if len(each) > 1
+            else {"low": scores[0][split]["accuracy_low"], "high": scores[0][split]["accuracy_high"]}
+        )
+        found[split] = {"mean": statistics.mean(each), **spread}
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Draw Grad-CAM maps of faces."""

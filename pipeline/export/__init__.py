@@ -1,0 +1,1 @@
+"""Write a trained model as LiteRT and ONNX files."""

@@ -1,1 +1,0 @@
-"""A trained network in other formats: writing the files, and running them."""

@@ -1,0 +1,1 @@
+"""Copy the runs and models of another MLflow store into this one."""

@@ -1,0 +1,79 @@
+"""Runs a network's file in the runtime of its format: Keras' .h5, LiteRT's .tflite, ONNX's .onnx."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.core.errors import PipelineError
+
+if TYPE_CHECKING:
+    import keras
+
+Predict = Callable[[np.ndarray], np.ndarray]
+"""From (n, 48, 48, 1) float32 images in [0, 1] to (n, k) probabilities."""
+
+
+def load(path: Path, threads: int = 1) -> Predict:
+    """Return the network in `path` as a function, which computes with `threads` threads; an .h5 with all there are.
+
+    Raises PipelineError where the file holds no network of its format.
+    """
+    formats = {".h5": _keras, ".tflite": _litert, ".onnx": _onnx}
+    if path.suffix not in formats:
+        raise PipelineError(f"{path} is not of a known format; accepted: {', '.join(formats)}")
+    if not path.is_file():
+        raise PipelineError(f"{path} is missing; `python -m pipeline.export` makes .tflite and .onnx files")
+    return formats[path.suffix](path, threads)
+
+
+def _keras(path: Path, threads: int) -> Predict:
+    from pipeline.models import saved
+
+    return compiled(saved.load(path))
+
+
+def compiled(model: "keras.Model") -> Predict:
+    """Return `model` as a function that TensorFlow compiles once, for batches of any size."""
+    import tensorflow as tf
+
+    call = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    return lambda images: call(tf.constant(images)).numpy()
+
+
+def _litert(path: Path, threads: int) -> Predict:
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        interpreter = Interpreter(str(path), num_threads=threads)
+        (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+    except (ValueError, RuntimeError) as error:
+        raise PipelineError(f"{path} holds no LiteRT network: {str(error).splitlines()[0]}") from error
+    shape = None
+
+    def predict(images: np.ndarray) -> np.ndarray:
+        nonlocal shape
+        if images.shape != shape:
+            interpreter.resize_tensor_input(source["index"], images.shape)
+            interpreter.allocate_tensors()
+            shape = images.shape
+        interpreter.set_tensor(source["index"], images)
+        interpreter.invoke()
+        return interpreter.get_tensor(target["index"])
+
+    return predict
+
+
+def _onnx(path: Path, threads: int) -> Predict:
+    import onnxruntime
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidProtobuf
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except (Fail, InvalidArgument, InvalidProtobuf) as error:
+        raise PipelineError(f"{path} holds no ONNX network: {str(error).splitlines()[0]}") from error
+    name = session.get_inputs()[0].name
+    return lambda images: session.run(None, {name: images})[0]

@@ -1,0 +1,1 @@
+"""DVC's plots as a page."""

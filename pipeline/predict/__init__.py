@@ -1,0 +1,1 @@
+"""Predict emotions in pictures, videos, or a camera."""

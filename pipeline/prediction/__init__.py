@@ -1,1 +1,0 @@
-"""A trained network at work on pictures, videos and cameras: finding faces, answering, drawing."""

@@ -1,0 +1,1 @@
+"""Stage 2: decode the archive into arrays, and audit them."""

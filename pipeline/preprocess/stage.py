@@ -1,0 +1,121 @@
+"""Stage preprocess: decodes the archive into arrays, and audits them."""
+
+import contextlib
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.core import paths
+from pipeline.core.errors import PipelineError
+from pipeline.core.locks import exclusive
+from pipeline.core.schema import EMOTIONS, IMAGE_SIZE, SPLITS, Data
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.data.archive import Face
+
+
+def preprocess(data: Data, out: paths.Outputs) -> None:
+    """Write the arrays of `data`, and into `out` audit.json and pictures of samples and class balance."""
+    with exclusive(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", wait=True):
+        _preprocess(data, out)
+
+
+def _preprocess(data: Data, out: paths.Outputs) -> None:
+    from pipeline.core import files
+    from pipeline.core.progress import progress
+    from pipeline.data import archive
+    from pipeline.plots import dataset
+    from pipeline.preprocess import audit
+
+    source = _archive_in(paths.raw(data.name))
+    total = sum(map(sum, data.counts.values()))
+    with progress("decode", total, "images") as advance:
+        folder = write(_counted(archive.read(source, images=total), advance), data, paths.arrays(data.name))
+    found = audit.audit(folder)
+    files.write_json(out.audit, found)
+    counts = {emotion: {split: found["images"][split][emotion] for split in SPLITS} for emotion in EMOTIONS}
+    dataset.balance(out.figure("balance"), counts, data.name)
+    dataset.samples(out.figure("samples"), audit.samples(folder, per_emotion=10), data.name)
+    digest = found["data"]["digest"]
+    print(f"{total:,} images of {data.name} in {folder.relative_to(paths.ROOT)}, digest {digest[:12]}")
+    for sign in found["altered"]["signs"]:
+        print(f"warning: {sign}")
+
+
+def write(faces: "Iterable[Face]", data: Data, folder: Path) -> Path:
+    """Write `faces` as the arrays of pipeline/data/arrays.py into `folder`, replacing it as a whole.
+
+    One image at a time is in memory. Raises PipelineError where a split has more or fewer images than
+    `data.counts` states.
+    """
+    from pipeline.core import files
+    from pipeline.data import arrays
+    from pipeline.preprocess import audit
+
+    sizes = {split: sum(counts[i] for counts in data.counts.values()) for i, split in enumerate(SPLITS)}
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        with files.path_in_errors(partial):
+            _write(faces, data.name, sizes, partial)
+            _save(partial / arrays.CLEAN, audit.not_in(partial, "test", "train"))
+            arrays.describe(partial, data)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return folder
+
+
+def _write(faces: "Iterable[Face]", name: str, sizes: dict[str, int], folder: Path) -> None:
+    """Write pixels and labels: not through a memory map, for a full disk ends a process that writes into one."""
+    import numpy as np
+
+    labels = {split: bytearray() for split in SPLITS}
+    with contextlib.ExitStack() as stack:
+        opened = {split: stack.enter_context(open(folder / f"{split}.npy", "wb")) for split in SPLITS}
+        for split, size in sizes.items():
+            shape = (size, IMAGE_SIZE, IMAGE_SIZE)
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(opened[split], header)
+        for face in faces:
+            if len(labels[face.split]) == sizes[face.split]:
+                raise PipelineError(
+                    f"{name}: more than the {sizes[face.split]} images that counts states for {face.split}"
+                )
+            opened[face.split].write(face.pixels.tobytes())
+            labels[face.split].append(EMOTIONS.index(face.emotion))
+    if (found := {split: len(labels[split]) for split in SPLITS}) != sizes:
+        raise PipelineError(f"{name}: images per split are {found}; counts states {sizes}")
+    for split in SPLITS:
+        _save(folder / f"{split}_labels.npy", np.frombuffer(labels[split], np.uint8))
+
+
+def _save(path: Path, array: "np.ndarray") -> None:
+    """Write `array` as numpy.save does, whose own error on a full disk does not say so."""
+    import numpy as np
+
+    from pipeline.core import files
+
+    content = io.BytesIO()
+    np.save(content, array)
+    files.replace(path, content.getvalue())
+
+
+def _counted(faces: "Iterable[Face]", advance: Callable[[int], object]) -> "Iterable[Face]":
+    for face in faces:
+        advance(1)
+        yield face
+
+
+def _archive_in(folder: Path) -> Path:
+    found = [path for path in folder.glob("*") if not path.name.startswith(".")] if folder.is_dir() else []
+    if len(found) != 1:
+        raise PipelineError(f"{folder} holds {len(found)} files, not one archive; `dvc repro download` gets it")
+    return found[0]

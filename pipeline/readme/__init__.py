@@ -1,0 +1,1 @@
+"""Write the tables of README.md and docs/ from results/."""

@@ -1,0 +1,154 @@
+"""Search: Optuna chooses what to train next from what came of the trials before, and stops the hopeless ones.
+
+A search is known by its file in conf/search/ and all that its trainings depend on: given again, it goes on in the
+same folder, after a kill too. Given in another terminal meanwhile, or on another machine that shares the folder, it
+helps.
+"""
+
+import hashlib
+import shlex
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.core import config, files, params, paths, provenance, runtime
+from pipeline.core.command import command
+from pipeline.core.errors import PipelineError
+from pipeline.core.redact import redact
+from pipeline.core.schema import Config
+from pipeline.core.stage import RunContext
+from pipeline.search import space
+from pipeline.search.study import Study
+from pipeline.sweep import ranking, secrets
+from pipeline.sweep.jobs import label, parent_run, prepare, read_result, run_job
+from pipeline.tracking import registry
+from pipeline.tracking.tracker import Stopped, Tracker
+
+if TYPE_CHECKING:
+    from optuna import Trial
+
+FAILURES = 5
+"""How many trials may fail one after the other: something else than their points is wrong then."""
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Run a search until its trials are done: `python -m pipeline.search seed_cnn trials=40 model=linear`."""
+    names = [a for a in arguments if "=" not in a]
+    if len(names) != 1:
+        raise PipelineError(
+            "a search is `python -m pipeline.search NAME [trials=N] [OVERRIDES]`, NAME one of "
+            f"{', '.join(space.names())}, the files of conf/search/"
+        )
+    trials = [a.partition("=")[2] for a in arguments if a.startswith("trials=")]
+    overrides = [a for a in arguments if "=" in a and not a.startswith("trials=")]
+    secrets.refuse(overrides)
+    search(names[0], space.load(names[0], next(reversed(trials), None), overrides))
+
+
+def search(name: str, settings: space.Search) -> None:
+    """Run trials until there are as many as `settings` says, print the table of all, and log it.
+
+    Raises PipelineError before any work where a corner of the space is not valid, and where one trial after the
+    other fails.
+    """
+    corners = space.corners(name, settings)
+    cfg = corners[0]
+    digest = prepare(cfg.data)
+    folder = paths.HOME / "multirun" / f"search-{name}-{_key(settings, corners, digest)}"
+    study = Study(folder, settings)
+    runtime.configure()
+    tracker = Tracker(cfg.tracking)
+    with study.turn:
+        tags = {"source": "search", "sweep": folder.name, "data": cfg.data.name}
+        tags["command"] = redact(shlex.join(["python", "-m", "pipeline.search", *sys.argv[1:]]))
+        parent = parent_run(tracker, folder / "search.json", f"search {name}", tags)
+    print(f"{settings.trials} trials in {folder}")
+    with tracker.active(parent), study.taking_part():
+        try:
+            _run(study, settings, folder, parent)
+        except KeyboardInterrupt:
+            print("the same command goes on with this search", file=sys.stderr)
+            raise
+        with study.turn:
+            _conclude(study, settings, folder, tracker, parent)
+
+
+def _key(settings: space.Search, corners: list[Config], digest: str) -> str:
+    """Return the fingerprint of what the results depend on; how many trials are wanted is not of it.
+
+    `digest` is that of the images.
+    """
+    configurations = [corner.model_dump(exclude={"tracking", "evaluate"}) for corner in corners]
+    return provenance.fingerprint(settings.model_dump(exclude={"trials", "overrides"}), configurations, digest)
+
+
+def _run(study: Study, settings: space.Search, folder: Path, parent: str) -> None:
+    failures = 0
+    while trial := study.begin():
+        result = _train(trial, settings, folder, parent)
+        study.end(trial, result)
+        failures = failures + 1 if result["status"] == "FAILED" else 0
+        if failures == FAILURES:
+            raise PipelineError(f"{FAILURES} trials failed one after the other, the last: {result['error']}")
+
+
+def _train(trial: "Trial", settings: space.Search, folder: Path, parent: str) -> dict[str, Any]:
+    """Train and score the point of `trial`, and return the job's result.
+
+    The folder's name is a digest of the point, so that it goes on after a kill, and is not trained twice.
+    """
+    swept = trial.user_attrs["overrides"]
+    cfg, choices = config.compose([*settings.overrides, *swept])
+    out = paths.Outputs(folder / hashlib.sha256(" ".join(swept).encode()).hexdigest()[:12])
+    job = RunContext(out, "search", choices, label=label(swept), sweep=folder.name, parent=parent)
+    reported = 0
+
+    def report(history: list[dict[str, float]]) -> None:
+        nonlocal reported
+        for row in history[reported:]:
+            trial.report(row["val_accuracy"], int(row["epoch"]))
+        reported = len(history)
+
+    def on_epoch(history: list[dict[str, float]]) -> None:
+        report(history)
+        if reported < cfg.train.epochs and trial.should_prune():
+            best = max(row["val_accuracy"] for row in history)
+            raise Stopped(f"after epoch {reported} of {cfg.train.epochs}: {best:.2%} at best, below the median")
+
+    result = run_job(cfg, job, swept, f"[trial {trial.number + 1}]", on_epoch)
+    if result["status"] == "FINISHED":
+        report(files.read_csv(out.history))  # what was trained before a kill, or by an earlier trial of this point
+    if result["status"] == "FAILED":
+        Tracker(cfg.tracking)  # ends all where the store is gone: the trial did not fail, and goes on another time
+    return result
+
+
+def _conclude(study: Study, settings: space.Search, folder: Path, tracker: Tracker, parent: str) -> None:
+    """Print and log the table, the trials, and their picture."""
+    from pipeline.plots import search
+
+    rows = study.rows()
+    counts = Counter(row["state"] for row in rows)
+    text = f"{len(rows)} trials: " + ", ".join(f"{number} {state}" for state, number in counts.items())
+    # A point that was drawn twice was trained once.
+    results = {tuple(r["swept"]): r for r in map(read_result, sorted(folder.glob("*/"))) if r["status"] == "FINISHED"}
+    if not results:
+        print(f"\n{text}")
+        return
+    table = ranking.ranked(list(results.values()))
+    listed = ranking.markdown(table)
+    files.replace(folder / "search.md", f"{listed}\n\n{text}\n".encode())
+    files.write_csv(folder / "trials.csv", rows)
+    best = table[0]["best"]
+    search.search(folder / "search.png", rows, best["data"]["name"])
+    tracker.log_metrics(parent, {"best_val_accuracy": best["val"]["accuracy"], "trials": len(rows)}, step=0)
+    tracker.log_files(parent, [folder / name for name in ("search.md", "trials.csv", "search.png")])
+    tracker.describe(parent, f"{ranking.shortened(listed)}\n\n{text}")
+    print(f"\n{listed}\n\n{text}\n{params.advice([*settings.overrides, *best['swept']])}")
+    registry.offer_result(tracker, best)
+
+
+if __name__ == "__main__":
+    main()

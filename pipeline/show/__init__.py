@@ -1,0 +1,1 @@
+"""Serve a page that predicts emotions in pictures and the browser's camera."""

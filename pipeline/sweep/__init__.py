@@ -1,0 +1,1 @@
+"""Many training runs: the jobs of a sweep or a search, launchers, rankings."""

@@ -1,0 +1,94 @@
+"""How the jobs of a sweep are run: by Hydra's launchers, each an option of conf/hydra/launcher/."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+import hydra
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline.core import config, paths, provenance
+from pipeline.core.errors import PipelineError
+from pipeline.core.schema import Tracking
+
+PLUGINS = {
+    "joblib": "hydra-joblib-launcher",
+    "ray": "hydra-ray-launcher",
+    "submitit_local": "hydra-submitit-launcher",
+    "submitit_slurm": "hydra-submitit-launcher",
+}
+"""The package that brings each launcher."""
+FOLDER = paths.CONF / "hydra" / "launcher"
+ON_MANY_MACHINES = ("ray_cluster", "slurm")
+
+
+def check(overrides: list[str], tracking: Tracking) -> None:
+    """Raise PipelineError where the launcher of `overrides` cannot be used.
+
+    It may not be installed, or be one whose jobs run on many machines, which cannot share a store in a file.
+    `overrides` are those of Hydra's own keys.
+    """
+    config.prepare()
+    try:
+        with hydra.initialize_config_dir(str(paths.CONF), version_base="1.3"):
+            composed = hydra.compose("config", overrides, return_hydra_config=True)
+    except MissingConfigException as error:
+        name = (error.missing_cfg_file or "").removeprefix("hydra/launcher/")
+        if name not in PLUGINS:
+            raise
+        raise PipelineError(
+            f"hydra/launcher: {PLUGINS[name]} is not installed; `make cluster` installs what ray_cluster and slurm "
+            "need, and parallel needs nothing more"
+        ) from error
+    chosen = composed.hydra.runtime.choices["hydra/launcher"]
+    if chosen in ON_MANY_MACHINES and tracking.uri is None:
+        raise PipelineError(f"jobs of hydra/launcher={chosen} record on a tracking server; add tracking=server")
+
+
+def threads(launcher: DictConfig, jobs: int) -> int | None:
+    """Return how many threads each of `jobs` jobs may compute with; None is one for each core.
+
+    Jobs that run on one machine at the same time share its cores.
+    """
+    if at_once := OmegaConf.select(launcher, "n_jobs"):  # joblib; -1 is one for each core
+        cores = provenance.hardware()["cores"]
+        at_once = min(at_once if at_once > 0 else cores, jobs)
+        return max(1, cores // at_once) if at_once > 1 else None
+    cpus = OmegaConf.select(launcher, "ray.remote.num_cpus") or OmegaConf.select(launcher, "cpus_per_task")
+    return max(1, int(cpus)) if cpus else None
+
+
+def explain(error: Exception) -> str:
+    """Return a line on what ended a launcher before its jobs: a worker killed by the kernel, a cluster out of reach.
+
+    A mistake in the configuration is raised again.
+    """
+    if isinstance(error, PipelineError | HydraException | OmegaConfBaseException):
+        raise error
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
+    return f"the launcher ended before its jobs: {type(error).__name__}: {reason[:300]}"
+
+
+@contextlib.contextmanager
+def labelled(label: str) -> Iterator[None]:
+    """Have what is printed appear in whole lines behind `label`, and without bars, for other jobs print there too."""
+    with contextlib.redirect_stdout(_Labelled(sys.stdout, label)):
+        yield
+
+
+class _Labelled(io.TextIOBase):
+    """No terminal, and so without bars: passes whole lines on to `stream`."""
+
+    def __init__(self, stream: TextIO, label: str):
+        self.stream, self.label, self.rest = stream, label, ""
+
+    def write(self, text: str) -> int:
+        *lines, self.rest = (self.rest + text).split("\n")
+        for line in lines:
+            self.stream.write(f"{self.label} {line}\n")
+        self.stream.flush()
+        return len(text)

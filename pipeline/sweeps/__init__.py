@@ -1,1 +1,0 @@
-"""Many trainings: jobs, launchers, rankings, and searches with Optuna."""

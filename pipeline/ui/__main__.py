@@ -1,0 +1,37 @@
+"""The MLflow UI on this project's runs."""
+
+import argparse
+import os
+import sys
+
+from pipeline.core import config
+from pipeline.core.command import command
+
+
+@command
+def main(arguments: list[str]) -> None:
+    """Serve the store that params.yaml chooses on 127.0.0.1:5000; `arguments` go to `mlflow ui`, e.g. --port 5001."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.ui", add_help=False, allow_abbrev=False)
+    parser.add_argument("--host", "-h", default="127.0.0.1")
+    parser.add_argument("--port", "-p", type=int, default=os.environ.get("MLFLOW_PORT") or 5000)
+    at, others = parser.parse_known_args(arguments)
+    if "--help" in others:
+        os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--help"])
+    cfg, _ = config.compose([])
+    if cfg.tracking.uri and cfg.tracking.uri.startswith("http"):
+        print("the runs are on a server, at the address that conf/tracking/server.yaml names")
+        return
+    from pipeline.tracking.tracker import Tracker
+
+    tracker = Tracker(cfg.tracking)
+    # Others on this machine see a command line, and the address may have a password.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracker.uri}
+    # Without this and one worker, MLflow 3.17 starts some ten processes where two do.
+    environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    served = ["mlflow", "ui", "--workers", "1", "--host", at.host, "--port", str(at.port)]
+    print(f"http://{at.host}:{at.port} shows the runs of {tracker.name}; Ctrl-C ends it", flush=True)
+    os.execve(sys.executable, [sys.executable, "-m", *served, *others], environment)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Write an experiment or single settings into params.yaml."""

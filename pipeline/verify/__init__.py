@@ -1,0 +1,1 @@
+"""Score the committed models again and compare with results/."""
