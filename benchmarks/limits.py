@@ -28,7 +28,7 @@ def measure() -> Iterator[dict]:
         found = network.probabilities(worse)
         right = 100 * float((found.argmax(1) == val.labels).mean())
         yield {"what": f"{data.name()} val {way}: accuracy of small", "unit": "%", "values": [right]}
-        sure = calibration.sure(found, val.labels, network.info.threshold)
+        sure = calibration.confident(found, val.labels, network.info.threshold)
         yield {"what": "... sure, were there no other doubts", "unit": "%", "values": [100 * sure["share"]]}
         if way != "as they are" and "pixels a side" not in way:
             blurred = 100 * float(np.mean([sharpness(image) < SHARPNESS for image in worse]))

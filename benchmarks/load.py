@@ -48,10 +48,10 @@ def _side_by_side() -> Iterator[dict]:
     with TemporaryDirectory() as temporary:
         project = Project(Path(temporary))
         copies.make(project.folder)
-        faces = project.path("conf/data/faces.yaml")
+        faces = project.path("conf/data/synthetic.yaml")
         faces.write_text(re.sub(r"\[\d+, \d+, \d+\]", "[20, 5, 5]", faces.read_text()))
         started = time.perf_counter()
-        sweep = ["data=faces", "model=linear", f"train.epochs={EPOCHS}", f"seed=range(1,{JOBS + 1})"]
+        sweep = ["data=synthetic", "model=linear", f"train.epochs={EPOCHS}", f"seed=range(1,{JOBS + 1})"]
         parallel = ["hydra/launcher=parallel", f"hydra.launcher.n_jobs={JOBS}", "hydra.sweep.dir=swept"]
         done = project.stage("train", "-m", *sweep, *parallel, check=False)
         seconds = time.perf_counter() - started

@@ -20,7 +20,7 @@ from pipeline.download import synthetic
 STAGES = ("download", "preprocess", "train", "evaluate")
 TIMES, PICTURES = 10, 100
 DRAWN = {"500": 3750, "100": 750}
-"""For the numbers of conf/data/faces.yaml those by which there are as many faces as FER-2013 has, and some more."""
+"""For the numbers of conf/data/synthetic.yaml those by which there are as many faces as FER-2013 has, and some more."""
 FACES = 36_750
 
 
@@ -46,7 +46,7 @@ def _rows(what: str, few: float, many: float) -> Iterator[dict]:
 
 def _peaks(folder: Path, times: int) -> dict[str, float]:
     copies.make(folder)
-    faces = folder / "conf/data/faces.yaml"
+    faces = folder / "conf/data/synthetic.yaml"
     faces.write_text(re.sub(r"\b[15]00\b", lambda found: str(DRAWN[found[0]] * times), faces.read_text()))
     copies.run(folder, "pipeline.use", "experiment=demo", "model=patch_cnn", "train.epochs=1")
     return {stage: _peak(folder, f"pipeline.{stage}") for stage in STAGES}

@@ -50,7 +50,7 @@ def _sweep(launcher: list[str]) -> tuple[float, list[dict]]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         copies.make(folder)
-        train = ("pipeline.train", "-m", "data=faces")
+        train = ("pipeline.train", "-m", "data=synthetic")
         copies.run(folder, *train, "model=linear", "train.epochs=1")
         started = time.perf_counter()
         jobs = [f"train.epochs={EPOCHS}", f"seed=range(1,{JOBS + 1})", f"hydra.sweep.dir={folder / 'sweep'}"]

@@ -83,7 +83,7 @@ def _notebook() -> list[list[float]]:
     split, augment = arrays.load(data.folder(), "train", cfg.data.classes), cfg.augment
     generator = ImageDataGenerator(
         rescale=1 / 255,
-        horizontal_flip=augment.mirror,
+        horizontal_flip=augment.flip,
         rotation_range=augment.rotation,
         zoom_range=augment.zoom,
         width_shift_range=augment.shift,

@@ -113,9 +113,9 @@ def shrunk(folder: Path) -> Project:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, folder / name)
     project = Project(folder)
-    faces = project.path("conf/data/faces.yaml")
+    faces = project.path("conf/data/synthetic.yaml")
     faces.write_text(re.sub(r"\[\d+, \d+, \d+\]", "[8, 2, 2]", faces.read_text()))
-    project.edit("params.yaml", r"data: fer2013", "data: faces")
+    project.edit("params.yaml", r"data: fer2013", "data: synthetic")
     project.edit("params.yaml", r"epochs: \d+", "epochs: 1")
     project.edit("params.yaml", r"batch_size: \d+", "batch_size: 8")
     project.edit("params.yaml", r"latency_runs: \d+", "latency_runs: 5")

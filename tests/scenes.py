@@ -6,7 +6,7 @@ import cv2
 import keras
 import numpy as np
 
-from pipeline.core.schema import EMOTIONS
+from pipeline.core.constants import EMOTIONS
 from pipeline.download import synthetic
 from pipeline.faces.classifier import Classifier
 from pipeline.models import saved

@@ -54,7 +54,7 @@ def content(page: Path) -> dict:
 
 def test_an_option_stands_for_the_parameters_that_it_decides():
     def run(augment: str, mirror: str, rate: str) -> runs.Run:
-        parameters = {"augment.mirror": mirror, "optimizer.learning_rate": rate, "optimizer.name": "adam", "seed": "1"}
+        parameters = {"augment.flip": mirror, "optimizer.learning_rate": rate, "optimizer.name": "adam", "seed": "1"}
         tags = {"choice.augment": augment, "choice.optimizer": "adam", "choice.tracking": rate}
         return runs.Run("", "", parameters, tags, [], {})
 
@@ -63,7 +63,7 @@ def test_an_option_stands_for_the_parameters_that_it_decides():
     names = ["augment=none", "augment=affine", "augment=affine"]
     assert runs.labels(chosen) == [f"{name}, {rate}" for name, rate in zip(names, rates, strict=True)]
     edited = [[run("affine", "True", "0.1")], [run("affine", "False", "0.1")]]
-    assert runs.labels(edited) == ["augment.mirror=True", "augment.mirror=False"]
+    assert runs.labels(edited) == ["augment.flip=True", "augment.flip=False"]
 
 
 def test_a_parameter_of_params_yaml_is_named_beside_the_options_for_it_is_of_none():

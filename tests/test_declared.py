@@ -106,7 +106,7 @@ def test_a_key_stands_in_params_or_in_an_option_never_in_both():
             assert not set(yaml.safe_load(option.read_text())) & set(PARAMS.get(group, {})), option
 
 
-@pytest.mark.parametrize("option", ["first", "first_mirror"])
+@pytest.mark.parametrize("option", ["first", "first_flip"])
 def test_a_teacher_is_the_network_that_stands_in_weights(option):
     networks = yaml.safe_load((ROOT / f"conf/teacher/{option}.yaml").read_text())["networks"]
     assert networks

@@ -7,8 +7,8 @@ from PIL import Image
 
 from pipeline import models
 from pipeline.core import paths
+from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import EMOTIONS
 from pipeline.explain import __main__ as explain
 from pipeline.metrics import gradcam
 from tests import scenes

@@ -90,7 +90,7 @@ class TestCommand:
         network.parent.mkdir(parents=True)
         trained.path("models/model.h5").rename(network)
         three_emotions(network, ["surprise", "angry", "happy"])
-        printed = trained.stage("export", "runs/lr=0.01/model.h5", "data=faces").stdout
+        printed = trained.stage("export", "runs/lr=0.01/model.h5", "data=synthetic").stdout
         assert printed.splitlines()[0] == "runs/lr=0.01/model.h5: surprise, angry, happy"
         for row in csv.DictReader(network.with_name("model-export.csv").open()):
             assert float(row["agreement"]) == float(row["val_accuracy"]) == float(row["test_accuracy"]) == 1
@@ -125,7 +125,7 @@ def test_anything_but_a_network_is_refused(project, arguments):
 
 def test_a_setting_that_changes_nothing_is_refused(project):
     project.path("model.h5").touch()
-    done = project.stage("export", "model.h5", "data=faces", "data.classes=[happy,sad]", check=False)
+    done = project.stage("export", "model.h5", "data=synthetic", "data.classes=[happy,sad]", check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(
         "error: data.classes changes nothing: the network is exported as it is; accepted: data="

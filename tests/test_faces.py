@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.core.schema import EMOTIONS
+from pipeline.core.constants import EMOTIONS
 from pipeline.download import synthetic
 
 COUNTS = {emotion: [4, 2, 1] for emotion in EMOTIONS}

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import EMOTIONS
 from pipeline.faces import classifier
 from pipeline.faces.classifier import Classifier
 from pipeline.models import saved

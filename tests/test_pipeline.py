@@ -77,7 +77,7 @@ class TestFinished:
         assert len(run.data.tags["data_digest"]) == 64
         metrics = json.loads(finished.path("results/metrics.json").read_text())
         assert run.data.metrics["test_accuracy"] == metrics["test"]["accuracy"]
-        assert run.data.metrics["kept_val_accuracy"] == metrics["val"]["accuracy"]
+        assert run.data.metrics["val/accuracy"] == metrics["val"]["accuracy"]
         assert [m.step for m in store.get_metric_history(run.info.run_id, "val_accuracy")] == [1]
         names = {a.path for a in store.list_artifacts(run.info.run_id)}
         assert {"model.h5", "report.html", "history.csv", "figures"} <= names
@@ -87,13 +87,13 @@ class TestFinished:
         (run,) = runs(finished)
         version = client(finished).get_model_version_by_alias("faces", "champion")
         assert version.run_id == run.info.run_id
-        assert float(version.tags["val_accuracy"]) == run.data.metrics["kept_val_accuracy"]
+        assert float(version.tags["val_accuracy"]) == run.data.metrics["val/accuracy"]
 
     def test_mlflows_own_model_takes_pictures_and_predicts_the_same(self, finished):
         import mlflow
         import pandas as pd
 
-        from pipeline.core.schema import EMOTIONS
+        from pipeline.core.constants import EMOTIONS
         from pipeline.data import arrays
         from pipeline.metrics import inference
         from pipeline.models import saved
@@ -150,14 +150,14 @@ def test_a_change_runs_the_stages_that_read_it_and_no_other(changed):
 
 def test_switching_the_data_back_and_forth_computes_nothing_again(tmp_path):
     project = with_dvc(shrunk(tmp_path))
-    other = project.path("conf/data/faces.yaml").read_text().replace("name: faces", "name: others")
-    project.path("conf/data/others.yaml").write_text(other.replace("draw_seed: 2013", "draw_seed: 2014"))
+    other = project.path("conf/data/synthetic.yaml").read_text().replace("name: faces", "name: others")
+    project.path("conf/data/others.yaml").write_text(other.replace("synthetic_seed: 2013", "synthetic_seed: 2014"))
     project.repro("preprocess")
     first = project.path("results/audit.json").read_text()
-    project.edit("params.yaml", "data: faces", "data: others")
+    project.edit("params.yaml", "data: synthetic", "data: others")
     assert ran(project.repro("preprocess").stdout) == ["download", "preprocess"]
     assert project.path("results/audit.json").read_text() != first
-    project.edit("params.yaml", "data: others", "data: faces")
+    project.edit("params.yaml", "data: others", "data: synthetic")
     assert ran(project.repro("preprocess").stdout) == []
     assert project.path("results/audit.json").read_text() == first
     assert project.path("data/arrays/others/train.npy").exists()
@@ -168,7 +168,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
     killed, whole = (with_dvc(shrunk(tmp_path / name)) for name in ("killed", "whole") if not (tmp_path / name).mkdir())
     for project in (killed, whole):
         project.edit("params.yaml", "epochs: 1", "epochs: 3")
-        project.edit("conf/data/faces.yaml", r"angry: \[8, 2, 2\]", "angry: [1500, 2, 2]")
+        project.edit("conf/data/synthetic.yaml", r"angry: \[8, 2, 2\]", "angry: [1500, 2, 2]")
         project.repro("preprocess")
     process = killed.start("dvc", "repro", "train")
     for line in process.stdout:
@@ -190,7 +190,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
 
 
 def test_a_second_trainer_is_refused_while_one_runs(project):
-    project.edit("conf/data/faces.yaml", r"angry: \[8, 2, 2\]", "angry: [500, 2, 2]")
+    project.edit("conf/data/synthetic.yaml", r"angry: \[8, 2, 2\]", "angry: [500, 2, 2]")
     project.edit("params.yaml", "epochs: 1", "epochs: 1000")
     for stage in ("download", "preprocess"):
         project.stage(stage)
@@ -209,7 +209,7 @@ def test_a_second_trainer_is_refused_while_one_runs(project):
 @pytest.mark.xdist_group("finished")
 def test_a_model_of_other_data_is_not_evaluated(changed):
     project, before = changed, changed.path("results/metrics.json").read_text()
-    project.edit("conf/data/faces.yaml", "draw_seed: 2013", "draw_seed: 1")
+    project.edit("conf/data/synthetic.yaml", "synthetic_seed: 2013", "synthetic_seed: 1")
     for stage in ("download", "preprocess"):
         project.stage(stage)
     done = project.stage("evaluate", check=False)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import EMOTIONS
 from pipeline.faces import detection, drawing, media
 from pipeline.faces.classifier import Classifier
 from pipeline.faces.detection import Box

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import EMOTIONS, Data
+from pipeline.core.schema import Data
 from pipeline.data import archive, arrays
 from pipeline.data.layouts import Face
 from pipeline.preprocess import audit, stage

@@ -80,13 +80,13 @@ def test_nothing_is_said_of_fer2013_beside_drawn_faces(committed):
 
 
 def test_minutes_are_said_to_be_those_of_the_machine_that_took_them(committed):
-    shutil.copytree(ROOT / "results/recipes", committed.path("results/recipes"))
+    shutil.copytree(ROOT / "results/experiments", committed.path("results/experiments"))
 
     def minutes() -> str:
         shown = "from pipeline.documents import recipes; print(recipes.table())"
         return committed.run(sys.executable, "-c", shown).stdout.strip().splitlines()[-1]
 
-    files = [*committed.path("results/recipes").glob("*.json"), committed.path("results/run.json")]
+    files = [*committed.path("results/experiments").glob("*.json"), committed.path("results/run.json")]
     for file in files:
         file.write_text(re.sub(r'"processor": "[^"]*"', '"processor": "Z80"', file.read_text()))
     assert minutes() == "Minutes on 2 cores of Z80."

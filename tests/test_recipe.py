@@ -17,7 +17,7 @@ def tried(tmp_path_factory) -> tuple[Project, str, dict]:
     project = shrunk(tmp_path_factory.mktemp("tried"))
     project.edit("conf/experiment/demo.yaml", "epochs: 6", "epochs: 2")
     done = project.stage("recipe", "demo", "seed=1,2")
-    return project, done.stdout, json.loads(project.path("results/recipes/demo.json").read_text())
+    return project, done.stdout, json.loads(project.path("results/experiments/demo.json").read_text())
 
 
 @pytest.mark.slow
@@ -59,7 +59,7 @@ class TestTried:
         project, _, result = tried
         again = project.stage("recipe", "demo", "seed=1,2").stdout
         assert again.count("finished already") == 2
-        assert json.loads(project.path("results/recipes/demo.json").read_text()) == result
+        assert json.loads(project.path("results/experiments/demo.json").read_text()) == result
 
     def test_its_line_says_what_it_was_trained_on(self, tried):
         project, _, result = tried
@@ -75,10 +75,10 @@ class TestTried:
         project, _, result = tried
         result["config"]["teacher"]["networks"] = {"weights/demo.h5": result["weights"]["sha256"]}
         taught = {**result, "recipe": "taught", "minutes": [500.0, 502.0]}
-        project.path("results/recipes/taught.json").write_text(json.dumps(taught))
+        project.path("results/experiments/taught.json").write_text(json.dumps(taught))
         result["minutes"] = [70.0, 72.0]
         result["config"]["teacher"]["networks"] = {}
-        project.path("results/recipes/demo.json").write_text(json.dumps(result))
+        project.path("results/experiments/demo.json").write_text(json.dumps(result))
         code = "from pipeline.documents import recipes; print(recipes.table(), recipes.details())"
         told = project.run(sys.executable, "-c", code).stdout
         (line,) = (line for line in told.splitlines() if line.startswith("| `taught`"))

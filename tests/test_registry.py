@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.core import paths
+from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import EMOTIONS, Tracking
+from pipeline.core.schema import Tracking
 from pipeline.tracking import registry
 from pipeline.tracking.tracker import Tracker
 from tests.conftest import tracking_server

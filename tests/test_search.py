@@ -89,7 +89,7 @@ class TestSearched:
         assert sorted(run.info.status for run in children) == ["FAILED", "FINISHED", "FINISHED"]
         assert {run.data.tags["source"] for run in (parent, *children)} == {"search"}
         assert "| configuration" in parent.data.tags["mlflow.note.content"]
-        kept = {run.data.metrics["kept_val_accuracy"] for run in children if run.info.status == "FINISHED"}
+        kept = {run.data.metrics["val/accuracy"] for run in children if run.info.status == "FINISHED"}
         assert parent.data.metrics["best_val_accuracy"] == max(kept)
         assert not [name for run in children for name in run.data.metrics if name.startswith(("test", "kaggle"))]
 

@@ -20,8 +20,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import EMOTIONS
 from pipeline.serve import __main__ as serve
 from tests import hostile
 from tests.conftest import ROOT, Project, free_port, wait_until_healthy

@@ -14,7 +14,7 @@ def test_training_goes_on_and_the_same_command_completes_the_record(project):
 
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    project.edit("conf/data/faces.yaml", r"angry: \[8, 2, 2\]", "angry: [1000, 2, 2]")
+    project.edit("conf/data/synthetic.yaml", r"angry: \[8, 2, 2\]", "angry: [1000, 2, 2]")
     project.edit("params.yaml", "epochs: 1", "epochs: 3")
     project.edit("params.yaml", "tracking: local", "tracking: server")
     project.edit("conf/tracking/server.yaml", "^uri: .*", f"uri: {address}")

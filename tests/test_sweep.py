@@ -59,7 +59,7 @@ class TestSwept:
             with np.load(folder(project) / str(number) / "results/predictions.npz") as predicted:
                 assert set(predicted.files) == {"val_probabilities", "val_labels"}
         names = {name for run in runs(project) for name in run.data.metrics}
-        assert "kept_val_accuracy" in names
+        assert "val/accuracy" in names
         assert not [name for name in names if name.startswith(("test", "kaggle"))]
 
     def test_a_failed_job_is_recorded_with_its_error_and_stops_no_other(self, swept):
@@ -142,7 +142,7 @@ def test_a_training_with_overrides_is_one_run_that_is_scored_and_goes_on_where_i
     (run,) = runs(project)
     assert (run.info.run_name, run.info.status) == ("model=linear, epochs=3", "FINISHED")
     assert run.data.tags["source"] == "manual"
-    assert run.data.metrics["kept_val_accuracy"] == job(project, 0)["val"]["accuracy"]
+    assert run.data.metrics["val/accuracy"] == job(project, 0)["val"]["accuracy"]
     assert not project.path("results").exists()
     assert "finished already" in project.stage("train", *arguments).stdout
     # Other images by the same settings and the same code of a training.
@@ -195,9 +195,9 @@ def test_a_folder_that_holds_another_sweep_is_refused(swept, tmp_path):
 @pytest.mark.xdist_group("swept")
 def test_other_settings_of_a_prepared_data_set_are_refused(swept):
     project, _, _ = swept
-    done = project.stage("train", "-m", "model=linear", "data.draw_seed=2013,1", check=False)
+    done = project.stage("train", "-m", "model=linear", "data.synthetic_seed=2013,1", check=False)
     assert done.returncode == 1
-    assert "was made with another data.draw_seed: 2013, not 1" in done.stderr
+    assert "was made with another data.synthetic_seed: 2013, not 1" in done.stderr
     assert len(list(project.path("multirun").iterdir())) == 1
 
 

@@ -113,13 +113,13 @@ def test_changed_predictions_and_a_time_that_is_not_the_epochs_are_named(recorde
     arrays["test_probabilities"][3, 2] += 0.01
     np.savez_compressed(path, **arrays)
     recorded.edit("results/run.json", r'"seconds": [0-9.]+', '"seconds": 1000.5')
-    recorded.edit("results/recipes/demo.json", r'"bytes": ', '"bytes": 1')
+    recorded.edit("results/experiments/demo.json", r'"bytes": ', '"bytes": 1')
     verify(
         recorded,
         "results/predictions.npz, predicted anew: test probabilities, 1 differ, most at [3, 2]: is ",
         "results/history.csv, beside run.json and speed.json: seconds is 1000.5, found ",
         "MLflow, files of the run: run.json is as in the workspace, found another file",
-        "results/recipes/demo.json, weights/demo.h5 scored anew: weights.bytes is 1",
+        "results/experiments/demo.json, weights/demo.h5 scored anew: weights.bytes is 1",
     )
 
 

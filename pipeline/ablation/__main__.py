@@ -5,12 +5,13 @@ import statistics
 from typing import Annotated, Any
 
 from omegaconf import OmegaConf
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from pipeline.core import config, files, paths
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import Count, Section
+from pipeline.core.section import Count, Section
+from pipeline.core.validation import validate
 from pipeline.experiment.__main__ import ELSEWHERE, check_only
 from pipeline.readme import ablations
 
@@ -65,12 +66,8 @@ def load(name: str) -> Ablation:
     names = sorted(path.stem for path in ABLATIONS.glob("*.yaml"))
     if name not in names:
         raise PipelineError(f"unknown ablation '{name}'; choose from {', '.join(names)}, the files of conf/ablation/")
-    try:
-        return Ablation.model_validate(OmegaConf.to_container(OmegaConf.load(ABLATIONS / f"{name}.yaml")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise PipelineError(f"conf/ablation/{name}.yaml: {key}: {first['msg']}, not {first['input']!r}") from error
+    content = OmegaConf.to_container(OmegaConf.load(ABLATIONS / f"{name}.yaml"))
+    return validate(Ablation, content, f"conf/ablation/{name}.yaml")
 
 
 def _compared(recipe: list[float], changed: list[float], kept: bool) -> dict[str, Any]:

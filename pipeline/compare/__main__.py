@@ -35,13 +35,13 @@ def compare(tracker: "Tracker", wanted: list[str], split: str) -> Path:
     from pipeline.plots import page
     from pipeline.sweep import ranking
 
-    found = runs.find(tracker, wanted)
-    differences.refuse_unlike(found, split)
+    found = runs.find(tracker, wanted, split)
+    differences.refuse_unlike(found)
     groups = runs.same_but_seed(found)
     counted = {run.id for group in groups for run in group}
     if repeats := [f"{run.name} ({run.id[:8]})" for run in found if run.id not in counted]:
         print(f"left out, the same computation as another run: {', '.join(repeats)}")
-    rows = differences.rows(groups, runs.labels(groups), split)
+    rows = differences.rows(groups, runs.labels(groups))
     verdicts = differences.against_the_best(rows)
     folder = _folder(found, split)
     data = {"name": found[0].tags["data"], "digest": found[0].tags["data_digest"], "split": split}

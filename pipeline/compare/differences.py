@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.compare.runs import Run
 
 
-def refuse_unlike(found: "list[Run]", split: str) -> None:
+def refuse_unlike(found: "list[Run]") -> None:
     """Raise PipelineError where the runs cannot be compared image by image."""
     if len(found) < 2:
         raise PipelineError(f"{len(found)} finished trainings are named; accepted: two or more")
@@ -28,18 +28,13 @@ def refuse_unlike(found: "list[Run]", split: str) -> None:
                     f"{first.name!r} and {run.name!r} have different {what}: {one}, and {other}; "
                     "only predictions of the same images can be compared"
                 )
-    if lacking := [run.name for run in found if split not in run.predicted]:
-        has = ", ".join(sorted({name for run in found for name in run.predicted}))
-        raise PipelineError(
-            f"{lacking[0]!r} has no predictions on {split}; there are: {has} (jobs of a sweep have val)"
-        )
 
 
-def rows(groups: "list[list[Run]]", labels: list[str], split: str) -> list[dict[str, Any]]:
+def rows(groups: "list[list[Run]]", labels: list[str]) -> list[dict[str, Any]]:
     """Return one row for each group of seeds, best accuracy first."""
     table = []
     for group, label in zip(groups, labels, strict=True):
-        predicted = [run.predicted[split] for run in group]
+        predicted = [run.predicted for run in group]
         right = np.array([p.probabilities.argmax(1) == p.labels for p in predicted])
         scores = [score(*p, run.classes) for p, run in zip(predicted, group, strict=True)]
         each = right.mean(1).tolist()

@@ -28,14 +28,14 @@ DIRTY = "-dirty"
 
 
 class Run(NamedTuple):
-    """One training: its parameters and tags, the history of its epochs, and its predictions by split."""
+    """One training: its parameters and tags, the history of its epochs, and its predictions of the compared split."""
 
     id: str
     name: str
     parameters: dict[str, str]
     tags: dict[str, str]
     history: list[dict[str, float]]
-    predicted: "dict[str, Predicted]"
+    predicted: "Predicted"
 
     @property
     def classes(self) -> list[str]:
@@ -43,7 +43,7 @@ class Run(NamedTuple):
         return json.loads(self.parameters["data.classes"].replace("'", '"'))
 
 
-def find(tracker: "Tracker", wanted: list[str]) -> list[Run]:
+def find(tracker: "Tracker", wanted: list[str], split: str) -> list[Run]:
     """Return the finished trainings that `wanted` names: ids or their beginnings, names, sweeps, or filters.
 
     A sweep stands for all its jobs. Raises PipelineError where one of them names nothing, or more than one thing.
@@ -57,7 +57,7 @@ def find(tracker: "Tracker", wanted: list[str]) -> list[Run]:
     trained = [run for run in found.values() if run.info.status == "FINISHED" and "train.epochs" in run.data.params]
     if unfinished := len(found) - len(trained):
         print(f"left out: {unfinished} that are no finished trainings")
-    return [read(tracker, run) for run in trained]
+    return [read(tracker, run, split) for run in trained]
 
 
 def _matching(tracker: "Tracker", text: str) -> "list[Stored]":
@@ -102,11 +102,11 @@ def _search(tracker: "Tracker", text: str) -> "list[Stored]":
     return runs
 
 
-def read(tracker: "Tracker", run: "Stored") -> Run:
+def read(tracker: "Tracker", run: "Stored", split: str) -> Run:
     """Return what a stored training left; raises PipelineError where its artifacts are not all there."""
     with tempfile.TemporaryDirectory() as folder:
         history = files.read_csv(_artifact(tracker, run, "history.csv", folder))
-        predicted = predictions.load(_artifact(tracker, run, "predictions.npz", folder))
+        predicted = predictions.load(_artifact(tracker, run, f"predictions_{split}.npz", folder))
     return Run(run.info.run_id, run.info.run_name, run.data.params, run.data.tags, history, predicted)
 
 
@@ -117,8 +117,8 @@ def _artifact(tracker: "Tracker", run: "Stored", name: str, folder: str) -> Path
         return Path(tracker.client.download_artifacts(run.info.run_id, name, folder))
     except (mlflow.MlflowException, OSError) as error:
         raise PipelineError(
-            f"run {run.info.run_name!r} ({run.info.run_id[:8]}) has no {name}: its evaluation has not ended, or its "
-            "artifacts are elsewhere"
+            f"run {run.info.run_name!r} ({run.info.run_id[:8]}) has no {name}: jobs of a sweep are not scored on test, "
+            "and artifacts may be elsewhere"
         ) from error
 
 

@@ -8,18 +8,20 @@ import yaml
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import ValidationError
 
-from pipeline.core import paths
+from pipeline.core import paths, renamed
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import Config
+from pipeline.core.nested import flatten
+from pipeline.core.schema import Config, model_options
+from pipeline.core.validation import validate
 
 GROUPS = ("data", "augment", "model", "optimizer", "schedule", "teacher", "tracking")
-"""The folders of conf/ of which params.yaml chooses one option each."""
+"""The folders of conf/ from which params.yaml chooses one option each."""
 
 
 def compose(overrides: list[str]) -> tuple[Config, dict[str, str]]:
     """Return the checked configuration that `overrides` (as on the command line) give, and the chosen options."""
+    check_overrides(overrides)
     try:
         prepare()
         with hydra.initialize_config_dir(str(paths.CONF), version_base="1.3"):
@@ -28,13 +30,24 @@ def compose(overrides: list[str]) -> tuple[Config, dict[str, str]]:
         added = [f"+{o}" if f"Could not override '{o.partition('=')[0]}'" in str(error) else o for o in overrides]
         if added == overrides:
             raise
-        return compose(added)  # Hydra says how to add the key, and not which ones there are: `check` does
-    except (ValueError, AttributeError, RecursionError) as error:  # PyYAML's and Hydra's, on files that make no sense
+        return compose(added)  # Hydra says how to add the key, but not which keys exist: `check` does
+    except (ValueError, AttributeError, RecursionError) as error:  # PyYAML's and Hydra's, on malformed files
         raise PipelineError(f"params.yaml or conf/ cannot be read: {error}".splitlines()[0]) from error
     choices = chosen(composed.hydra)
     with open_dict(composed):
         del composed.hydra
     return check(composed), choices
+
+
+def check_overrides(overrides: list[str]) -> None:
+    """Raise PipelineError if one of `overrides` sets a choice, for which Hydra has groups, or has an old name."""
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        for option in value.split(","):
+            if (old := f"{key}/{option}") in renamed.OPTIONS:
+                raise PipelineError(f"{override}: {old} is now called {renamed.OPTIONS[old]}")
+        if key.startswith("choices."):
+            raise PipelineError(f"{override} would choose nothing on the command line; use {key[8:]}={value}")
 
 
 def check(composed: DictConfig) -> Config:
@@ -48,16 +61,20 @@ def check(composed: DictConfig) -> Config:
         raise PipelineError(f"configuration: {error}".splitlines()[0]) from error
     if unknown := set(keys.pop("choices")) - set(GROUPS):
         raise PipelineError(f"configuration: unknown key 'choices.{min(unknown)}'; accepted: {', '.join(GROUPS)}")
+    for old in flatten(keys):
+        if old in renamed.KEYS:
+            raise PipelineError(f"configuration: {old} is now called {renamed.KEYS[old]}")
     try:
-        return Config.model_validate(keys)
-    except ValidationError as error:
-        raise PipelineError("configuration: " + "\n".join(_problem(e) for e in error.errors()[:5])) from error
+        keys["model"] = validate(model_options(keys["model"]), keys["model"], "configuration", "model")
+    except ValueError as error:
+        raise PipelineError(f"configuration: model.{error}") from error
+    return validate(Config, keys, "configuration")
 
 
 def prepare() -> None:
-    """Tell Hydra where params.yaml stands, and what `choice` in conf/config.yaml means.
+    """Tell Hydra where params.yaml is, and what `choice` in conf/config.yaml means.
 
-    Raises PipelineError where a file is no text, or params.yaml leaves a choice out: Hydra would not say which.
+    Raises PipelineError if a file is not text, or params.yaml leaves a choice out: Hydra would not say which.
     """
     for path in (paths.PARAMS, *paths.CONF.rglob("*.yaml")):
         _check_text(path)
@@ -69,20 +86,23 @@ def prepare() -> None:
 
 
 def _check_text(path: Path) -> None:
-    """Refuse what is no text, and aliases: a few lines of them stand for more values than memory holds."""
+    """Refuse what is not text, and aliases: a few lines of them can expand beyond the memory."""
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
-        raise PipelineError(f"{path} is no text in UTF-8: {error.reason} at byte {error.start}") from error
+        raise PipelineError(f"{path} is not text in UTF-8: {error.reason} at byte {error.start}") from error
     if "*" in text and any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
         raise PipelineError(f"{path} has an alias (*name); accepted: every value written out")
 
 
 def _choice(group: str, experiment: str) -> str:
-    """Return the option of `group` that the recipe chooses, or else params.yaml."""
-    recipe = paths.CONF / "experiment" / f"{experiment}.yaml"
-    chosen = _choices(recipe) if recipe.exists() else {}
-    return str(chosen.get(group, _choices(paths.PARAMS)[group]))
+    """Return the option of `group` that the experiment chooses, or else params.yaml."""
+    file = paths.CONF / "experiment" / f"{experiment}.yaml"
+    chosen = _choices(file) if file.exists() else {}
+    option = str(chosen.get(group, _choices(paths.PARAMS)[group]))
+    if (old := f"{group}/{option}") in renamed.OPTIONS:
+        raise PipelineError(f"params.yaml or {file.name}: {old} is now called {renamed.OPTIONS[old]}")
+    return option
 
 
 def _choices(path: Path) -> dict[str, str]:
@@ -92,38 +112,16 @@ def _choices(path: Path) -> dict[str, str]:
     return choices if isinstance(choices, dict) else {}
 
 
+def groups() -> str:
+    """Return a line for each group, with its options, as help shows them."""
+    names = (*GROUPS, "experiment", "hydra/launcher")
+    return "\n".join(f"  {name:<16} {_options(name)}" for name in names)
+
+
 def _options(group: str) -> str:
     return ", ".join(sorted(path.stem for path in (paths.CONF / group).glob("*.yaml")))
 
 
 def chosen(hydra_config: DictConfig) -> dict[str, str]:
-    """Return the option that is used of each group, and of experiment."""
+    """Return the option used of each group, and of experiment."""
     return {group: str(hydra_config.runtime.choices[group]) for group in (*GROUPS, "experiment")}
-
-
-def _problem(error: dict) -> str:
-    """Return one line for one of pydantic's errors: the key, the value, and what would be accepted."""
-    # A section of several kinds adds the kind's name to the path: model.seed_cnn.filters.
-    location = [str(part) for part in error["loc"]]
-    if len(location) > 1 and location[0] in ("model", "optimizer", "schedule"):
-        del location[1]
-    key = ".".join(location)
-    if error["type"] == "extra_forbidden":
-        return f"unknown key '{key}'; accepted: {_accepted(error['loc'][:-1])}"
-    if error["type"] == "missing":
-        return f"key '{key}' is missing"
-    message = error["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "accepted:").replace("Input tag", "name")
-    return f"{key} is {error['input']!r}; {message}" if key and "accepted:" in message else f"{key} {message}".strip()
-
-
-def _accepted(section: tuple[str, ...]) -> str:
-    """Return the keys of a section of the schema; the name of a kind follows a section of several kinds."""
-    fields = Config.model_fields
-    for part in section:
-        if part in fields:
-            kinds = getattr(fields[part].annotation, "__args__", (fields[part].annotation,))
-            fields = kinds[0].model_fields
-        else:
-            fields = next(kind.model_fields for kind in kinds if part in kind.model_fields["name"].annotation.__args__)
-    return ", ".join(fields)

@@ -1,5 +1,5 @@
-"""The one error that a user is shown without a traceback."""
+"""The error that is shown without a traceback."""
 
 
 class PipelineError(Exception):
-    """Something the user can mend; the message says what, where, and what would be accepted."""
+    """A mistake that the user can correct; the message says what, where, and what is accepted."""

@@ -1,4 +1,4 @@
-"""Small files, written whole or not at all, and read with what is wrong with them told."""
+"""Small files: written whole or not at all, and read with clear errors."""
 
 import csv
 import hashlib
@@ -23,7 +23,7 @@ _SEAL = "seal"
 
 @contextmanager
 def path_in_errors(path: Path) -> Iterator[None]:
-    """Have an error of the file system name `path` where it names no file: that of a full disk does not."""
+    """Make an error of the file system name `path` if it names no file: the error of a full disk does not."""
     try:
         yield
     except OSError as error:
@@ -33,7 +33,7 @@ def path_in_errors(path: Path) -> Iterator[None]:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Make `content` the file `path`: a reader sees the old one or this one, a crash leaves one of them."""
+    """Replace the file `path` by `content`: a reader sees the old or the new one, also after a crash."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     try:
@@ -48,17 +48,17 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write `content` as JSON; a number that JSON has no word for (NaN) is an error."""
+    """Write `content` as JSON; a number that JSON cannot express (NaN) is an error."""
     replace(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
 def write_sealed(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` as JSON with the SHA-256 of it: `read_json` notices where another number stands there later."""
+    """Write `content` as JSON with its SHA-256, by which `read_json` notices a later change."""
     write_json(path, {**content, _SEAL: _digest(content)})
 
 
 def require_file(path: Path) -> Path:
-    """Return `path`, a file that a stage makes; raise PipelineError where it is missing."""
+    """Return `path`, an output of a stage; raise PipelineError if it is missing."""
     if not path.is_file():
         raise PipelineError(f"{path} is missing; `dvc repro` makes it")
     return path
@@ -67,17 +67,17 @@ def require_file(path: Path) -> Path:
 def read_json(path: Path) -> dict[str, Any]:
     """Return the object in the JSON file `path`.
 
-    Raises PipelineError where it holds none, or not what was sealed; OSError where it cannot be read.
+    Raises PipelineError if there is none, or its content has changed; OSError if it cannot be read.
     """
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise PipelineError(f"{path} is damaged: it holds no JSON ({error})") from error
+        raise PipelineError(f"{path} is damaged: it is not JSON ({error})") from error
     if not isinstance(content, dict):
-        raise PipelineError(f"{path} is damaged: it holds {type(content).__name__}, not an object")
+        raise PipelineError(f"{path} is damaged: it has {type(content).__name__}, not an object")
     seal = content.pop(_SEAL, None)
     if seal is not None and seal != _digest(content):
-        raise PipelineError(f"{path} is damaged: it holds something else than what was written")
+        raise PipelineError(f"{path} is damaged: its content has changed since it was written")
     return content
 
 
@@ -86,9 +86,9 @@ def _digest(content: dict[str, Any]) -> str:
 
 
 def read_npz(path: Path) -> "dict[str, np.ndarray]":
-    """Return the arrays in the .npz file `path`, each of which carries a checksum; no object is unpickled.
+    """Return the arrays in the .npz file `path`, each with a checksum; nothing is unpickled.
 
-    Raises PipelineError where it is damaged; OSError where it cannot be read.
+    Raises PipelineError if it is damaged; OSError if it cannot be read.
     """
     import numpy as np
 
@@ -103,7 +103,7 @@ def read_npz(path: Path) -> "dict[str, np.ndarray]":
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Write `rows`, which all have the same keys, under a line of those keys."""
+    """Write `rows`, which all have the same keys, below a header."""
     text = io.StringIO()
     table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     table.writeheader()
@@ -112,10 +112,10 @@ def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def read_csv(path: Path) -> list[dict[str, float]]:
-    """Return the rows of a table of numbers; raise PipelineError where something else stands there."""
+    """Return the rows of a table of numbers; raise PipelineError if it has anything else."""
     try:
         with open(path, newline="") as file:
             rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file, strict=True)]
     except (ValueError, TypeError, csv.Error) as error:
-        raise PipelineError(f"{path} is damaged: it holds no table of numbers ({error})") from error
+        raise PipelineError(f"{path} is damaged: it is not a table of numbers ({error})") from error
     return rows

@@ -26,7 +26,7 @@ def write(changed: dict[str, Any]) -> None:
 def changes(overrides: list[str]) -> dict[str, Any]:
     """Return the keys of params.yaml, dotted, whose values `overrides` change, with the new ones.
 
-    Raises PipelineError where one of `overrides` sets what params.yaml has no place for.
+    Raises PipelineError if one of `overrides` sets what params.yaml has no place for.
     """
     changed, elsewhere = _differences(overrides)
     for key in elsewhere:  # the value may be an address with a password
@@ -37,8 +37,8 @@ def changes(overrides: list[str]) -> dict[str, Any]:
     return changed
 
 
-def advice(overrides: list[str]) -> str:
-    """Return how to make what `overrides` compose the recorded run."""
+def advice(overrides: list[str], what: str) -> str:
+    """Return how to make `what`, which `overrides` compose, the committed run."""
     changed, elsewhere = _differences(overrides)
     _, choices = config.compose(overrides)
     steps = [
@@ -48,7 +48,7 @@ def advice(overrides: list[str]) -> str:
     ]
     settings = shlex.join(f"{key.removeprefix('choices.')}={value}" for key, value in changed.items())
     steps.append((f"python -m pipeline.use {settings} && " if changed else "") + "dvc repro")
-    return f"To make line 1 the recorded run: {', then '.join(steps)}"
+    return f"To make {what} the committed run: {', then '.join(steps)}"
 
 
 def _differences(overrides: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -57,11 +57,12 @@ class Outputs:
         self.model = root / "models" / "model.h5"
         self.results = root / "results"
         self.run = self.results / "run.json"
+        self.val = self.results / "predictions_val.npz"
         self.history = self.results / "history.csv"
         self.audit = self.results / "audit.json"
         self.metrics = self.results / "metrics.json"
         self.speed = self.results / "speed.json"
-        self.predictions = self.results / "predictions.npz"
+        self.test = self.results / "predictions_test.npz"
         self.report = self.results / "report.html"
 
     def lock(self, stage: str) -> Path:

@@ -1,5 +1,6 @@
-"""Where a run comes from: code, versions and hardware."""
+"""The provenance of a run: code, versions and hardware."""
 
+import ast
 import hashlib
 import json
 import os
@@ -17,7 +18,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "mlflow", 
 
 
 def git_commit() -> str | None:
-    """Return the commit of the checkout, with `-dirty` where tracked files differ from it; None outside git."""
+    """Return the commit of the checkout, with `-dirty` if tracked files differ from it; None outside git."""
     try:
         command = ["git", "-C", str(paths.ROOT), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -42,14 +43,33 @@ def hardware() -> dict[str, Any]:
     }
 
 
-def fingerprint(*parts: Any) -> str:
-    """Return a digest of `parts` (JSON values), the versions, and the code that dvc.yaml says a training depends on."""
+def fingerprint(architectures: set[str], *parts: Any) -> str:
+    """Return a digest of the code that decides a training's weights, the versions, and `parts` (JSON values).
+
+    The code is what dvc.yaml declares for the train stage, with the modules of these `architectures`. Comments,
+    docstrings and formatting do not count.
+    """
     whole = hashlib.sha256(json.dumps([parts, versions()], sort_keys=True).encode())
-    stages = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text())["stages"]
-    found = {paths.ROOT / dep for dep in stages["train"]["deps"] if dep.startswith("pipeline/")}
-    for file in sorted({file for path in found for file in ([path] if path.is_file() else path.rglob("*.py"))}):
-        whole.update(file.read_bytes())
+    for file in training_code(architectures):
+        whole.update(_without_docstrings(file.read_text("utf-8")).encode())
     return whole.hexdigest()[:16]
+
+
+def training_code(architectures: set[str]) -> list[Path]:
+    """Return the files of the project's code that decide the weights of a training of one of `architectures`."""
+    deps = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text("utf-8"))["stages"]["train"]["deps"]
+    names = {
+        dep.replace("${choices.model}", name) for dep in deps if dep.startswith("pipeline/") for name in architectures
+    }
+    return sorted(paths.ROOT / name for name in names)
+
+
+def _without_docstrings(code: str) -> str:
+    tree = ast.parse(code)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
 
 
 def _processor() -> str:

@@ -1,40 +1,36 @@
-"""Which keys the configuration has, of which type, and what they may be."""
+"""The keys of the configuration, their types and their bounds."""
 
-from typing import Annotated, Literal
+from importlib import import_module
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-SPLITS = ("train", "val", "test")
-IMAGE_SIZE = 48
-"""Pixels along each side of an image; images are grey, 8 bits."""
+from pipeline.core import paths
+from pipeline.core.constants import EMOTIONS
+from pipeline.core.section import (
+    Architecture,
+    Count,
+    NotNegative,
+    Portion,
+    PositiveFloat,
+    PositiveInt,
+    Section,
+    Share,
+)
 
 Emotion = Literal[EMOTIONS]
-Count = Annotated[int, Field(ge=0)]
-Portion = Annotated[float, Field(ge=0, le=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-PositiveInt = Annotated[int, Field(ge=1)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Widths = Annotated[list[PositiveInt], Field(min_length=1)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class Section(BaseModel):
-    """A section whose keys are exactly those declared, of exactly the declared types, and read-only."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class Data(Section):
     """A data set: where it comes from, and what must be found in it."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-    sources: Annotated[list[Literal["archive", "environment", "kaggle", "faces"]], Field(min_length=1)]
+    sources: Annotated[list[Literal["archive", "environment", "kaggle", "synthetic"]], Field(min_length=1)]
     archive: str | None = None
     kaggle: Annotated[str, Field(pattern=r"^[^/]+/[^/]+/versions/[0-9]+$")] | None = None
     classes: Annotated[list[Emotion], Field(min_length=2)]
     counts: dict[Emotion, Annotated[list[Count], Field(min_length=3, max_length=3)]]
-    draw_seed: Count | None = None
+    synthetic_seed: Count | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Data":
@@ -44,15 +40,15 @@ class Data(Section):
             raise ValueError(f"counts has no images for {', '.join(missing)}, which classes names")
         if "kaggle" in self.sources and self.kaggle is None:
             raise ValueError("sources names kaggle, and the key kaggle says no data set: owner/name/versions/1")
-        if "faces" in self.sources and self.draw_seed is None:
-            raise ValueError("sources names faces, and draw_seed is not set: a whole number from 0 up")
+        if "synthetic" in self.sources and self.synthetic_seed is None:
+            raise ValueError("sources names synthetic, and synthetic_seed is not set: a whole number from 0 up")
         return self
 
 
 class Augment(Section):
     """Random changes of a training image: degrees, shares of its size, and shares of the images."""
 
-    mirror: bool
+    flip: bool
     rotation: Annotated[float, Field(ge=0, le=180)]
     zoom: Share
     shift: Share
@@ -69,73 +65,6 @@ class Augment(Section):
                 "images, each of which gets one of them at most, so together at most 1"
             )
         return self
-
-
-class SeedCnn(Section):
-    """pipeline/models/seed_cnn.py."""
-
-    name: Literal["seed_cnn"]
-    filters: PositiveInt
-    dense: Widths
-    dropout: Share
-
-
-class Linear(Section):
-    """pipeline/models/linear.py."""
-
-    name: Literal["linear"]
-
-
-class PatchCnn(Section):
-    """pipeline/models/patch_cnn.py."""
-
-    name: Literal["patch_cnn"]
-    crop: Annotated[int, Field(ge=0, lt=IMAGE_SIZE // 2)]
-    patch: PositiveInt
-    widths: Widths
-    depth: PositiveInt
-    head: Literal["flat", "mean"]
-    dropout: Share
-
-    @model_validator(mode="after")
-    def _fits(self) -> "PatchCnn":
-        if (rest := IMAGE_SIZE - 2 * self.crop) % self.patch:
-            raise ValueError(f"patch is {self.patch}; accepted: a divisor of {rest}, the pixels that crop leaves of 48")
-        if rest // self.patch < 2 ** (len(self.widths) - 1):
-            raise ValueError(
-                f"widths has {len(self.widths)} numbers; accepted: at most {(rest // self.patch).bit_length()} "
-                f"on {rest // self.patch} patches, which are halved between them"
-            )
-        return self
-
-
-class MiniXception(Section):
-    """pipeline/models/mini_xception.py."""
-
-    name: Literal["mini_xception"]
-    stem: PositiveInt
-    widths: Widths
-
-
-class Resnet(Section):
-    """pipeline/models/resnet.py."""
-
-    name: Literal["resnet"]
-    widths: Widths
-    blocks: PositiveInt
-
-
-class Vgg(Section):
-    """pipeline/models/vgg.py: five poolings at most leave something of 48 pixels."""
-
-    name: Literal["vgg"]
-    widths: Annotated[Widths, Field(max_length=5)]
-    depth: PositiveInt
-    dense: PositiveInt
-    dropout: Share
-
-
-Model = SeedCnn | Linear | PatchCnn | MiniXception | Resnet | Vgg
 
 
 class Adam(Section):
@@ -194,62 +123,104 @@ class Cosine(Section):
 Schedule = Constant | Cosine
 
 
-Networks = dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
-""".h5 files of this checkout, and the SHA-256 of each."""
+PinnedFiles = dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
+"""Paths of .h5 files, relative to the checkout, and the SHA-256 of each."""
 
 
 class Teacher(Section):
-    """Trained networks (.h5 files and their SHA-256): what they say of an augmented image is a `share` of its label.
+    """Distillation: the teachers' predictions of an augmented image make up a `share` of its target.
 
-    `mirror`: they say the mean of what they find in it and in its mirror image.
+    With `flip` they are the mean of the predictions of the image and of its horizontal flip.
     """
 
-    networks: Networks
+    models: PinnedFiles
     share: Portion
-    mirror: bool
+    flip: bool
 
     @model_validator(mode="after")
     def _both_or_none(self) -> "Teacher":
-        if bool(self.networks) != (self.share > 0):
+        if bool(self.models) != (self.share > 0):
             raise ValueError(
-                f"share is {self.share} and networks has {len(self.networks)}; accepted: a share above 0 of one "
-                "network or more, or neither"
+                f"share is {self.share} and models has {len(self.models)}; accepted: a share above 0 and one model "
+                "or more, or neither"
             )
         return self
 
 
 class Tracking(Section):
-    """Where MLflow keeps the runs: `uri` null is this checkout's mlruns/."""
+    """Where MLflow keeps the runs; `uri` null is the checkout's own mlruns/."""
 
     uri: Annotated[str, Field(pattern=r"^(https?|sqlite|postgresql|mysql)\S*://")] | None
     experiment: Annotated[str, Field(min_length=1)]
 
 
 class Train(Section):
-    """The training's length, batches and targets."""
+    """The training's length, batches and targets; restore_best keeps the epoch of highest val accuracy."""
 
     epochs: PositiveInt
     batch_size: PositiveInt
     label_smoothing: Share
-    keep: Literal["best", "last"]
+    restore_best: bool
 
 
 class Evaluate(Section):
-    """What evaluate shows and times, in images, and which means it scores besides: mirror images, `ensemble`."""
+    """What evaluate shows and times, in images, and what it scores besides: test-time augmentation, an ensemble."""
 
-    mirror: bool
-    ensemble: Networks
+    flip_tta: bool
+    ensemble: PinnedFiles
     inspect: PositiveInt
     mistakes: PositiveInt
     latency_runs: PositiveInt
 
 
-class Config(Section):
+def model_options(model: Any) -> type[Architecture]:
+    """Return the class of the options of the architecture that the section `model` names.
+
+    It is found by the name, so that a new architecture is an option of conf/model/, a module of pipeline/models/, and
+    nothing else. Raises ValueError if there is none.
+    """
+    names = sorted(path.stem for path in (paths.CONF / "model").glob("*.yaml"))
+    name = model.get("name") if isinstance(model, dict) else model
+    if name not in names:
+        raise ValueError(f"name is {name!r}; accepted: {', '.join(names)}")
+    return import_module(f"pipeline.models.{name}").Options
+
+
+class _WithModel(Section):
+    """A section with the options of an architecture."""
+
+    model: SerializeAsAny[Architecture]
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _typed(cls, model: Any) -> Any:
+        return model_options(model).model_validate(model) if isinstance(model, dict) else model
+
+
+class TrainingData(Section):
+    """The dataset of a training, and the classes in the order of the model's outputs."""
+
+    name: str
+    classes: Annotated[list[Emotion], Field(min_length=2)]
+
+
+class TrainingConfig(_WithModel):
+    """All settings that decide the weights of a training, as they are saved with the run and read back."""
+
+    data: TrainingData
+    augment: Augment
+    optimizer: Annotated[Optimizer, Field(discriminator="name")]
+    schedule: Annotated[Schedule, Field(discriminator="name")]
+    teacher: Teacher
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    train: Train
+
+
+class Config(_WithModel):
     """The whole composed configuration."""
 
     data: Data
     augment: Augment
-    model: Annotated[Model, Field(discriminator="name")]
     optimizer: Annotated[Optimizer, Field(discriminator="name")]
     schedule: Annotated[Schedule, Field(discriminator="name")]
     teacher: Teacher
@@ -267,3 +238,9 @@ class Config(Section):
                 f"the training images of {self.data.name}"
             )
         return self
+
+    @property
+    def training(self) -> TrainingConfig:
+        """Return the part that decides the weights."""
+        sections = {name: getattr(self, name) for name in TrainingConfig.model_fields if name != "data"}
+        return TrainingConfig(data=TrainingData(name=self.data.name, classes=self.data.classes), **sections)

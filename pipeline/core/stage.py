@@ -1,6 +1,7 @@
 """The start of a stage: its configuration, and where its outputs go."""
 
 import os
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,8 @@ from omegaconf import DictConfig
 
 from pipeline.core import config, paths
 from pipeline.core.schema import Config
+
+HELP = ("-h", "--help")
 
 
 class RunContext(NamedTuple):
@@ -30,11 +33,11 @@ class RunContext(NamedTuple):
     threads: int | None = None
 
 
-def start(main: Callable[[Config, RunContext], None], arguments: list[str]) -> None:
+def start(main: Callable[[Config, RunContext], None], arguments: list[str], usage: str) -> None:
     """Compose and check the configuration that `arguments` give, and call `main` with it and the context.
 
     Without overrides the outputs go to the workspace, which belongs to params.yaml as it is; with overrides to a folder
-    of their own. Hydra's flags (`--cfg job`) work.
+    of their own. `--help` prints `usage` and the groups; Hydra's other flags (`--cfg job`) work.
     """
 
     def task(composed: DictConfig) -> None:
@@ -42,8 +45,14 @@ def start(main: Callable[[Config, RunContext], None], arguments: list[str]) -> N
         out = paths.Outputs(Path(hydra_config.runtime.output_dir))
         main(config.check(composed), RunContext(out, "manual", config.chosen(hydra_config)))
 
+    if set(arguments) & set(HELP):
+        print(f"{usage}\n\nGroups, each with one option (GROUP=OPTION):\n{config.groups()}\n")
+        print("Numbers: SECTION.KEY=VALUE; `--cfg job` prints them all, and `--hydra-help` Hydra's own flags.")
+        return
     if any(argument.startswith("-") for argument in arguments):
+        config.check_overrides(arguments)
         config.prepare()
+        sys.argv = [f"python -m pipeline.{Path(sys.argv[0]).parent.name}", *arguments]
         hydra.main(config_path=str(paths.CONF), config_name="config", version_base="1.3")(task)()
         return
     cfg, choices = config.compose(arguments)

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.core.constants import EMOTIONS, SPLITS
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import progress
-from pipeline.core.schema import EMOTIONS, SPLITS
 from pipeline.data import zips
 from pipeline.data.containers import ACCEPTED, MAX_IMAGE, read_csv, read_tar, read_zip
 from pipeline.data.layouts import Face

@@ -1,19 +1,22 @@
-"""The decoded data set on disk: what preprocess writes, and train and evaluate read as memory maps.
+"""The decoded dataset on disk: preprocess writes it, and train and evaluate read it as memory maps.
 
 A folder holds, for each split, `<split>.npy` ((n, 48, 48) uint8 pixels) and `<split>_labels.npy` ((n,) uint8
-indices into EMOTIONS); `test_clean.npy` ((n,) bool, the test images that stand in no training image, pixel
-for pixel); and `data.json` (name, digest, that of test_clean, and the settings that they were made with).
+indices into EMOTIONS); `test_clean.npy` ((n,) bool, the test images that are not in train, pixel for
+pixel); and `data.json` (name, digest, the digest of test_clean, and the settings the arrays were made with).
 """
 
 import hashlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from pipeline.core import files
+from pipeline.core.constants import EMOTIONS, SPLITS
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import EMOTIONS, SPLITS, Data
+
+if TYPE_CHECKING:
+    from pipeline.core.schema import Data
 
 CLEAN = "test_clean.npy"
 
@@ -37,7 +40,7 @@ class Split(NamedTuple):
 def load(folder: Path, split: str, classes: list[str]) -> Split:
     """Return the images of `split` whose emotion is one of `classes`; labels are indices into `classes`.
 
-    Raises PipelineError where the folder does not hold a whole data set, and where no data set has one of `classes`.
+    Raises PipelineError if the folder has no complete dataset, and if one of `classes` is not an emotion.
     """
     if unknown := [name for name in classes if name not in EMOTIONS]:
         raise PipelineError(f"{folder} has no emotion {unknown[0]!r}; accepted: {', '.join(EMOTIONS)}")
@@ -45,7 +48,7 @@ def load(folder: Path, split: str, classes: list[str]) -> Split:
         pixels = np.load(folder / f"{split}.npy", mmap_mode="r")
         labels = np.load(folder / f"{split}_labels.npy")
     except (OSError, ValueError) as error:
-        raise PipelineError(f"{folder} holds no readable arrays: {error}; {_ways(folder)}") from error
+        raise PipelineError(f"{folder} has no readable arrays: {error}; {_ways(folder)}") from error
     place = np.full(len(EMOTIONS), -1)
     place[[EMOTIONS.index(c) for c in classes]] = np.arange(len(classes))
     chosen = place[labels]
@@ -54,50 +57,50 @@ def load(folder: Path, split: str, classes: list[str]) -> Split:
 
 
 def clean_test(folder: Path, split: Split) -> np.ndarray:
-    """Return (n,) bool: the images of the test split that stand in no training image."""
+    """Return (n,) bool: the images of the test split that are not in train."""
     return np.load(folder / CLEAN)[split.rows]
 
 
 def identity(folder: Path) -> dict[str, str]:
-    """Return the name and the digest of the data set in `folder`; raise PipelineError where it holds none."""
+    """Return the name and the digest of the dataset in `folder`; raise PipelineError if there is none."""
     described = _described(folder)
     return {key: described[key] for key in ("name", "digest")}
 
 
 def verified(folder: Path) -> dict[str, str]:
-    """Return the name and the digest of the data set in `folder`, every byte of which is read for that.
+    """Return the name and the digest of the dataset in `folder`, after reading every byte of it.
 
-    Raises PipelineError where a bit is another one than when the arrays were written.
+    Raises PipelineError if a bit has changed since the arrays were written.
     """
     described = _described(folder)
     try:
         intact = (described["digest"], described["clean"]) == (digest(folder), _digest(folder, [CLEAN]))
     except OSError as error:
-        raise PipelineError(f"{folder} holds no whole data set: {error}; {_REMEDY}") from error
+        raise PipelineError(f"{folder} has no complete dataset: {error}; {_REMEDY}") from error
     if not intact:
-        raise PipelineError(f"{folder} is damaged: it holds other bytes than were written; {_REMEDY}")
+        raise PipelineError(f"{folder} is damaged: its content has changed since it was written; {_REMEDY}")
     return {key: described[key] for key in ("name", "digest")}
 
 
-def describe(folder: Path, data: Data) -> None:
-    """Write data.json: what the arrays in `folder`, made of `data`, are to be known by."""
+def describe(folder: Path, data: "Data") -> None:
+    """Write data.json, which identifies the arrays in `folder`, made from `data`."""
     clean = _digest(folder, [CLEAN])
     described = {"name": data.name, "digest": digest(folder), "clean": clean, "settings": settings(data)}
     files.write_sealed(folder / "data.json", described)
 
 
-def settings(data: Data) -> dict[str, Any]:
-    """Return what of a configuration decides which images the arrays hold."""
-    return data.model_dump(include={"counts", "draw_seed"})
+def settings(data: "Data") -> dict[str, Any]:
+    """Return the settings that decide which images the arrays have."""
+    return data.model_dump(include={"counts", "synthetic_seed"})
 
 
-def check(folder: Path, data: Data) -> None:
-    """Raise PipelineError where the arrays in `folder` were made with other settings than those of `data`."""
+def check(folder: Path, data: "Data") -> None:
+    """Raise PipelineError if the arrays in `folder` were made with other settings than those of `data`."""
     have, want = _described(folder).get("settings", {}), settings(data)
     if other := [key for key in want if have.get(key) != want[key]]:
         raise PipelineError(
-            f"{folder} was made with another data.{other[0]}: {have.get(other[0])}, not {want[other[0]]}; "
-            f"edit conf/data/{data.name}.yaml, and `dvc repro preprocess` makes it anew"
+            f"{folder} was made with a different data.{other[0]}: {have.get(other[0])}, not {want[other[0]]}; "
+            f"edit conf/data/{data.name}.yaml, and run `dvc repro preprocess`"
         )
 
 
@@ -105,16 +108,16 @@ def _described(folder: Path) -> dict[str, Any]:
     try:
         described = files.read_json(folder / "data.json")
     except (OSError, PipelineError) as error:
-        raise PipelineError(f"{folder} holds no data set: {error}; {_ways(folder)}") from error
+        raise PipelineError(f"{folder} has no dataset: {error}; {_ways(folder)}") from error
     if missing := {"name", "digest", "clean", "settings"} - set(described):
         raise PipelineError(f"{folder}/data.json lacks {min(missing)}; {_ways(folder)}")
     return described
 
 
 def _ways(folder: Path) -> str:
-    """Return how to make the data set in `folder`, whose name is that of the data set."""
+    """Return how to make the dataset in `folder`, which has its name."""
     commands = " and ".join(f"`python -m pipeline.{stage} data={folder.name}`" for stage in ("download", "preprocess"))
-    return f"`dvc repro preprocess` makes it where params.yaml chooses it, {commands} wherever"
+    return f"`dvc repro preprocess` makes it if params.yaml chooses it, {commands} in any case"
 
 
 def digest(folder: Path) -> str:
@@ -131,4 +134,4 @@ def _digest(folder: Path, names: list[str]) -> str:
     return whole.hexdigest()
 
 
-_REMEDY = "`dvc repro --force --single-item preprocess` makes it anew, and `make verify` looks into DVC's cache"
+_REMEDY = "`dvc repro --force --single-item preprocess` makes it again"

@@ -1,25 +1,27 @@
-"""Random geometric changes of training images: drawn in NumPy, applied as one resampling, or as moves of pixels."""
+"""Random geometric transforms of training images: drawn in NumPy, applied as one resampling or as moves of pixels."""
 
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from pipeline.core.schema import IMAGE_SIZE, Augment
+from pipeline.core.constants import IMAGE_SIZE
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from pipeline.core.schema import Augment
 
-def resamples(augment: Augment) -> bool:
-    """Tell whether pixels are resampled, between others; otherwise they are moved as they are, which is fast."""
+
+def resamples(augment: "Augment") -> bool:
+    """Tell whether pixels are interpolated; otherwise they are only moved, which is fast."""
     return augment.rotation > 0 or augment.zoom > 0
 
 
-def draw(rng: np.random.Generator, n: int, augment: Augment) -> np.ndarray:
-    """Return (6, n) float64, what is random of n transforms: mirror, angle, zoom and shift, the last two for each axis.
+def draw(rng: np.random.Generator, n: int, augment: "Augment") -> np.ndarray:
+    """Return (6, n) float64, the random draws of n transforms: flip, angle, and zoom and shift for each axis.
 
-    Numbers are uniform in [0, 1), but for a shift by whole pixels, where nothing is resampled.
+    They are uniform in [0, 1), except for a shift by whole pixels if nothing is resampled.
     """
     drawn = np.empty((6, n))
     if resamples(augment):
@@ -31,13 +33,13 @@ def draw(rng: np.random.Generator, n: int, augment: Augment) -> np.ndarray:
     return drawn
 
 
-def transforms(drawn: np.ndarray, augment: Augment) -> np.ndarray:
-    """Return (n, 8) float32 projective transforms of (6, n) `drawn`, each from an output pixel to where it is read.
+def transforms(drawn: np.ndarray, augment: "Augment") -> np.ndarray:
+    """Return (n, 8) float32 projective transforms of (6, n) `drawn`, each from an output pixel to its source.
 
-    The ranges are those of Keras' ImageDataGenerator: mirror in half of the images, an angle in +-rotation
-    degrees, a zoom of 1 +- zoom and a shift of +-shift times the size, the last two for each axis by itself.
+    The ranges are those of Keras' ImageDataGenerator: a horizontal flip of half of the images, an angle in +-rotation
+    degrees, and for each axis a zoom of 1 +- zoom and a shift of +-shift times the size.
     """
-    flip = np.where(drawn[0] < 0.5 * augment.mirror, -1.0, 1.0)
+    flip = np.where(drawn[0] < 0.5 * augment.flip, -1.0, 1.0)
     angle = np.deg2rad(_uniform(-augment.rotation, augment.rotation, drawn[1]))
     zoom_x, zoom_y = _uniform(1 - augment.zoom, 1 + augment.zoom, drawn[2:4])
     shift_x, shift_y = drawn[4:]
@@ -53,9 +55,9 @@ def transforms(drawn: np.ndarray, augment: Augment) -> np.ndarray:
 
 
 def resample_sharp(pixels: np.ndarray, transforms: np.ndarray) -> np.ndarray:
-    """Return (n, 48, 48) uint8 pixels resampled bicubically by (n, 8) transforms; outside, the edge goes on.
+    """Return (n, 48, 48) uint8 pixels resampled bicubically by (n, 8) transforms; outside, the edge is repeated.
 
-    Bilinear resampling blurs, so that a network meets sharper images on val than it was trained on.
+    Bilinear resampling blurs, so that the images of val are sharper than those the model was trained on.
     """
     resampled = np.empty_like(pixels)
     way = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
@@ -65,14 +67,14 @@ def resample_sharp(pixels: np.ndarray, transforms: np.ndarray) -> np.ndarray:
 
 
 def resample(images: "tf.Tensor", transforms: "tf.Tensor") -> "tf.Tensor":
-    """Return (n, 48, 48, 1) images resampled bilinearly by (n, 8) transforms; outside, the edge goes on."""
+    """Return (n, 48, 48, 1) images resampled bilinearly by (n, 8) transforms; outside, the edge is repeated."""
     from keras import ops
 
     return ops.image.affine_transform(images, transforms, interpolation="bilinear", fill_mode="nearest")
 
 
 def move(pixels: np.ndarray, transforms: np.ndarray) -> np.ndarray:
-    """Return (n, 48, 48) pixels moved by (n, 8) transforms that neither turn nor zoom; outside, the edge goes on."""
+    """Return (n, 48, 48) pixels moved by (n, 8) transforms without rotation or zoom; outside, the edge is repeated."""
     place = np.arange(IMAGE_SIZE)
     across, at_x, down, at_y = (transforms[:, i, None] for i in (0, 2, 4, 5))
     columns, rows = (

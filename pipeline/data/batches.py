@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
-from pipeline.core.schema import IMAGE_SIZE, Augment
+from pipeline.core.constants import IMAGE_SIZE
 from pipeline.data import augment, mixing
 from pipeline.data.arrays import Split
 
+if TYPE_CHECKING:
+    from pipeline.core.schema import Augment
+
 CHUNK = 8
-"""Batches that leave Python and are resampled together: fewer crossings, the same images."""
+"""Batches that are resampled together: fewer calls from TensorFlow into Python, the same images."""
 
 _PIXELS = tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE), tf.uint8)
 _LABELS = tf.TensorSpec((None,), tf.int32)
@@ -20,18 +24,18 @@ _MIXING = tf.TensorSpec((None, 7), tf.float32)
 
 
 def to_unit(pixels: tf.Tensor) -> tf.Tensor:
-    """Return (n, 48, 48) uint8 pixels as (n, 48, 48, 1) float32 in [0, 1], what every network takes."""
+    """Return (n, 48, 48) uint8 pixels as (n, 48, 48, 1) float32 in [0, 1], the input of every model."""
     return tf.cast(pixels, tf.float32)[..., None] / 255.0
 
 
 def training(
-    split: Split, targets: np.ndarray, changes: Augment, batch_size: int, seed: int, epochs: range
+    split: Split, targets: np.ndarray, changes: "Augment", batch_size: int, seed: int, epochs: range
 ) -> tf.data.Dataset:
     """Return the batches of `epochs`, one epoch after the other: augmented images and the rows of `targets` for them.
 
-    `targets` is (k, k), a row for each label. The order and the augmentation of an epoch depend on `seed` and its
-    number alone, so that training that starts again in the middle sees what it would have seen. Of all images
-    together only what is random of an epoch is in memory, some 60 bytes for each.
+    `targets` is (k, k), a row for each label. The order and the augmentation of an epoch depend only on `seed` and its
+    number, so that a resumed training sees the same batches. Only the epoch's random draws are kept in memory, some 60
+    bytes per image.
     """
     chunk = CHUNK * batch_size
     resampled, mixed = augment.resamples(changes), mixing.mixes(changes)
@@ -44,7 +48,7 @@ def training(
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(split))
         moves = augment.draw(rng, len(split), changes)
-        mixes = mixing.draw(rng, len(split)) if mixed else None
+        mixes = mixing.draw(rng, len(split)) if mixed else np.empty((5, 0))
         for start in range(0, len(split), chunk):
             chosen = order[start : start + chunk]
             transforms = augment.transforms(moves.take(chosen, axis=1), changes)
@@ -86,9 +90,9 @@ def scoring(split: Split, classes: int, batch_size: int) -> tf.data.Dataset:
 
 
 def _finished(dataset: tf.data.Dataset, batches: int) -> tf.data.Dataset:
-    """Return `dataset` with its length known, some batches ahead of its reader, and tf.data's autotuning off.
+    """Return `dataset` with its length known, some batches prefetched, and tf.data's autotuning off.
 
-    Autotuning makes the same steps slower: benchmarks/settings.py measures it.
+    Autotuning makes the same steps slower: see benchmarks/settings.py.
     """
     options = tf.data.Options()
     options.autotune.enabled = False

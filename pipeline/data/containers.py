@@ -15,8 +15,8 @@ from typing import BinaryIO, NoReturn
 
 import numpy as np
 
+from pipeline.core.constants import EMOTIONS, SPLITS
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import EMOTIONS, SPLITS
 from pipeline.data import zips
 from pipeline.data.layouts import TABLE, Face, decode, parse_name, parse_table
 

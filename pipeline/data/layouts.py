@@ -9,8 +9,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
+from pipeline.core.constants import EMOTIONS, IMAGE_SIZE
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import EMOTIONS, IMAGE_SIZE
 
 SPLIT_OF = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 """The challenge's names of the splits, in the `Usage` column and in front of Kaggle's file names."""

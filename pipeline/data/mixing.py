@@ -1,31 +1,33 @@
-"""Training images mixed with others or partly hidden, and labels to fit: drawn in NumPy, applied in TensorFlow."""
+"""Mixup, cutmix and random erasing of training images, with their labels: drawn in NumPy, applied in TensorFlow."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.core.schema import IMAGE_SIZE, Augment
+from pipeline.core.constants import IMAGE_SIZE
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from pipeline.core.schema import Augment
 
-def mixes(augment: Augment) -> bool:
-    """Tell whether any image is mixed or partly hidden."""
+
+def mixes(augment: "Augment") -> bool:
+    """Tell whether any image is mixed or partly erased."""
     return augment.mixup > 0 or augment.cutmix > 0 or augment.erase > 0
 
 
 def draw(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Return (5, n) float64 in [0, 1), what is random of n mixtures: their kind, how much, where (2) and which grey."""
+    """Return (5, n) float64 in [0, 1), the random draws of n mixtures: kind, amount, centre (2) and grey level."""
     return rng.random((5, n))
 
 
-def mixtures(drawn: np.ndarray, augment: Augment) -> np.ndarray:
-    """Return (n, 7) float32 of (5, n) `drawn`: how much of another image, in which rows and columns, its label, a grey.
+def mixtures(drawn: np.ndarray, augment: "Augment") -> np.ndarray:
+    """Return (n, 7) float32 from (5, n) `drawn`: weight of another image, rows, columns, its label's weight, grey.
 
     Of the images, a share of `mixup` is blended with another (Zhang et al. 2018, arXiv:1710.09412), a share of
     `cutmix` has a rectangle of another (Yun et al. 2019, arXiv:1905.04899), and a share of `erase` a rectangle of
-    one grey (Zhong et al. 2020, arXiv:1708.04896; there of noise), so that the three add up to 1 at most. How much
+    one grey level (Zhong et al. 2020, arXiv:1708.04896, who use noise); the three add up to 1 at most. The amount
     is uniform between nothing and all, for `erase` up to a third of the area.
     """
     kind, much, *centre, grey = drawn
@@ -33,9 +35,9 @@ def mixtures(drawn: np.ndarray, augment: Augment) -> np.ndarray:
     erase = ~mixup & ~cutmix & (kind < augment.mixup + augment.cutmix + augment.erase)
     much = much * np.where(erase, 1 / 3, 1.0)
     side = np.where(mixup, 1.0, np.sqrt(much)) * IMAGE_SIZE
-    # A rectangle lies where its centre is drawn; what of it is outside the image is cut off (as in the source).
-    centre = IMAGE_SIZE * np.array(centre)
-    low, high = (np.clip(np.rint(centre + half * side), 0, IMAGE_SIZE) for half in (-0.5, 0.5))
+    # The centre of a rectangle is drawn; what is outside the image is cut off, as in the source.
+    centres = IMAGE_SIZE * np.array(centre)
+    low, high = (np.clip(np.rint(centres + half * side), 0, IMAGE_SIZE) for half in (-0.5, 0.5))
     low[:, mixup], high[:, mixup] = 0, IMAGE_SIZE
     weight = np.where(mixup, much, np.where(cutmix | erase, 1.0, 0.0))
     share = np.where(erase, 0.0, weight * np.prod(high - low, axis=0) / IMAGE_SIZE**2)
@@ -44,7 +46,7 @@ def mixtures(drawn: np.ndarray, augment: Augment) -> np.ndarray:
 
 
 def mix(images: "tf.Tensor", labels: "tf.Tensor", mixtures: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
-    """Return (n, 48, 48, 1) images in [0, 1] and (n, k) labels, each mixed with the one before it, as (n, 7) says."""
+    """Return (n, 48, 48, 1) images in [0, 1] and (n, k) labels, mixed with the preceding ones by (n, 7) `mixtures`."""
     import tensorflow as tf
 
     weight, top, bottom, left, right, share, grey = (mixtures[:, i, None, None] for i in range(7))

@@ -10,7 +10,7 @@ from pipeline.download.stage import download
 @command
 def main(arguments: list[str]) -> None:
     """Download and verify the archive of the chosen dataset."""
-    stage.start(run, arguments)
+    stage.start(run, arguments, "usage: python -m pipeline.download [OVERRIDE ...]")
 
 
 def run(cfg: Config, _: RunContext) -> None:

@@ -62,7 +62,7 @@ def _obtain(data: Data, temporary: Path) -> str:
         if source == "faces":
             from pipeline.download import synthetic
 
-            synthetic.draw(temporary, dict(data.counts), data.draw_seed)
+            synthetic.draw(temporary, dict(data.counts), data.synthetic_seed)
             return "the drawn faces"
     raise PipelineError(f"{data.name}: none of its sources is set ({', '.join(data.sources)})")
 

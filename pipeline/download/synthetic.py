@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.core.constants import EMOTIONS, IMAGE_SIZE
 from pipeline.core.progress import progress
-from pipeline.core.schema import EMOTIONS, IMAGE_SIZE
 from pipeline.data import zips
 
 BATCH = 20

@@ -11,7 +11,7 @@ from pipeline.evaluate.stage import evaluate
 @command
 def main(arguments: list[str]) -> None:
     """Write the metrics, figures and report into results/, and add them to the training's MLflow run."""
-    stage.start(run, arguments)
+    stage.start(run, arguments, "usage: python -m pipeline.evaluate [OVERRIDE ...]")
 
 
 def run(cfg: Config, context: RunContext) -> None:

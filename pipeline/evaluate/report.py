@@ -2,15 +2,19 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.core import files
+from pipeline.core.constants import EMOTIONS
 from pipeline.core.nested import flatten
-from pipeline.core.schema import EMOTIONS
 from pipeline.plots import page
+
+if TYPE_CHECKING:
+    from pipeline.train.record import RunRecord
 
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 SCORED = ("val", "test", "test_clean", "kaggle_test")
-MEANS = ("mirrored", "ensemble", "ensemble_mirrored")
+MEANS = ("flip_tta", "ensemble", "ensemble_flip_tta")
 """What is scored besides, where it was asked for: pipeline/metrics/inference.py."""
 
 SEED = {"train": 0.5422, "kaggle_test": 0.5243}
@@ -21,7 +25,7 @@ def write(
     path: Path,
     metrics: dict,
     speed: dict,
-    run: dict,
+    run: "RunRecord",
     history: list[dict],
     audit: dict,
     figures: dict[str, Path],
@@ -34,7 +38,9 @@ def write(
     files.replace(path, _render(metrics, speed, run, history, audit, figures).encode())
 
 
-def _render(metrics: dict, speed: dict, run: dict, history: list[dict], audit: dict, figures: dict[str, Path]) -> str:
+def _render(
+    metrics: dict, speed: dict, run: "RunRecord", history: list[dict], audit: dict, figures: dict[str, Path]
+) -> str:
     seed = SEED if _comparable(metrics) else {}
     counted = dict.fromkeys(emotion for images in audit["images"].values() for emotion in images)
     bounds = [metrics[s][key] for s in SCORED for key in ("accuracy_low", "accuracy_high")]
@@ -52,7 +58,7 @@ def _render(metrics: dict, speed: dict, run: dict, history: list[dict], audit: d
         means=[way for way in MEANS if way in metrics],
         seed=seed,
         ticks=_ticks([*bounds, *seed.values()]),
-        settings=flatten(run["config"]),
+        settings=flatten(run.config.model_dump()),
     )
 
 

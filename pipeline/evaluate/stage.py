@@ -1,4 +1,4 @@
-"""Stage evaluate: scores the trained network, draws what is worth seeing, and completes the run's record."""
+"""Stage evaluate: scores the trained model, draws figures, and completes the run's record."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,116 +7,106 @@ from pipeline.core import files, paths, runtime
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
 from pipeline.core.stage import RunContext
+from pipeline.train import record
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
 
     from pipeline.data.arrays import Split
+    from pipeline.models.saved import ModelInfo
+    from pipeline.train.record import RunRecord
 
 
-def evaluate(cfg: Config, job: RunContext) -> None:
-    """Score, draw and record, as `main` says; raise PipelineError where the training's files are not whole."""
+def evaluate(cfg: Config, context: RunContext) -> None:
+    """Write metrics, speed, figures and the report of the training in the workspace, and log them to its MLflow run.
+
+    Raises PipelineError if one of the training's files is missing or damaged.
+    """
     runtime.configure()
-    trained = paths.Outputs()
-    run, audit = files.read_json(files.require_file(trained.run)), files.read_json(files.require_file(trained.audit))
+    trained, out = paths.Outputs(), context.out
+    run, audit = record.read(trained.run), files.read_json(files.require_file(trained.audit))
     history = files.read_csv(files.require_file(trained.history))
 
     from pipeline.data import arrays
     from pipeline.evaluate import report
     from pipeline.metrics import examples, gradcam, inference, predictions
     from pipeline.models import saved
-    from pipeline.tracking import registry
-    from pipeline.tracking.headline import headline
-    from pipeline.tracking.tracker import Tracker
-    from pipeline.train import checkpoint
+    from pipeline.train.checkpoint import Checkpoint
 
-    # DVC starts this stage when it has recorded the training, so the training's checkpoint has done its work.
-    checkpoint.Checkpoint(paths.CHECKPOINTS / run["checkpoint"]).discard()
-    folder, classes = paths.arrays(run["data"]["name"]), run["config"]["data"]["classes"]
-    if arrays.verified(folder) != run["data"]:
-        raise PipelineError(f"{folder} holds other images than {trained.model} was trained on; run `dvc repro`")
+    # DVC has recorded the training when it starts this stage: the checkpoint is no longer needed.
+    Checkpoint(paths.CHECKPOINTS / run.checkpoint).discard()
+    folder, classes = paths.arrays(run.data.name), run.config.data.classes
+    if arrays.verified(folder) != run.data.model_dump():
+        raise PipelineError(f"{folder} has other images than {trained.model} was trained on; run `dvc repro`")
     model = saved.load(files.require_file(trained.model))
+    info = saved.info(trained.model, len(classes))
     splits = {name: arrays.load(folder, name, classes) for name in ("val", "test")}
-    probabilities = {name: inference.predict(model, split) for name, split in splits.items()}
+    probabilities = {
+        "val": predictions.load(files.require_file(trained.val)).probabilities,
+        "test": inference.predict(model, splits["test"]),
+    }
     test = splits["test"], probabilities["test"]
-    scores = summed_up(cfg, run, len(history), model, splits, probabilities)
+    inspected = examples.inspected(*test, classes, cfg.evaluate.inspect, cfg.seed)
+    scores = metrics(cfg, run, model, info, splits, probabilities)
+    scores["model"]["epochs"] = len(history)
+    scores["inspection"] = {"images": len(inspected), "correct": sum(e["truth"] == e["prediction"] for e in inspected)}
     speed = {
         **inference.speed(model, splits["val"], cfg.evaluate.latency_runs),
-        "training_minutes": sum(row["seconds"] for row in history) / 60,
+        "training_minutes": run.seconds / 60,
         "training_images_per_second": sum(row["images_per_second"] for row in history) / len(history),
     }
-    files.write_json(job.out.metrics, scores)
-    files.write_json(job.out.speed, speed)
-    predicted = {name: predictions.Predicted(probabilities[name], split.labels) for name, split in splits.items()}
-    predictions.save(job.out.predictions, predicted)
+    files.write_json(out.metrics, scores)
+    files.write_json(out.speed, speed)
+    predictions.save(out.test, predictions.Predicted(probabilities["test"], splits["test"].labels))
     mistakes = examples.confident_mistakes(*test, classes, cfg.evaluate.mistakes)
     explained = gradcam.explained(model, mistakes, classes)
-    shown = examples.inspected(*test, classes, cfg.evaluate.inspect, cfg.seed)
-    figures = draw(job.out, scores, history, *test, classes, shown, mistakes, explained)
+    figures = draw(out, scores, history, *test, classes, inspected, mistakes, explained)
     figures |= {name: trained.figure(name) for name in ("samples", "balance")}
-    report.write(job.out.report, scores, speed, run, history, audit, figures)
-
-    tracker = Tracker(cfg.tracking)
-    run_id = run["mlflow_run_id"]
-    known = tracker.exists(run_id)
-    if not known:
-        print(f"warning: {tracker.name} has no run {run_id}; the evaluation becomes a run of its own")
-        run_id = tracker.create(f"evaluation of {run_id[:8]}", run["config"], {"source": "evaluate"})
-    with tracker.active(run_id):
-        tracker.log_metrics(run_id, {**headline(scores), **speed}, step=0)
-        tracker.log_files(run_id, list(figures.values()), "figures")
-        accuracies = ", ".join(f"{name} {scores[name]['accuracy']:.2%}" for name in ("val", "test", "kaggle_test"))
-        tracker.describe(run_id, f"Accuracy: {accuracies}", "figures/curves.png")
-        tracker.log_files(run_id, [job.out.report, job.out.metrics, job.out.predictions])
-    if known:
-        registry.offer(tracker, run_id, run["data"], classes, scores["val"]["accuracy"])
+    report.write(out.report, scores, speed, run, history, audit, figures)
+    _log(cfg, run, scores, speed, out, list(figures.values()))
     for name in ("val", "test", "test_clean", "kaggle_test"):
         print("{0:12} {accuracy:.2%} ({accuracy_low:.2%} to {accuracy_high:.2%})".format(name, **scores[name]))
-    print(f"report: {job.out.report}")
+    print(f"report: {out.report}")
 
 
-def summed_up(
+def metrics(
     cfg: Config,
-    run: dict[str, Any],
-    epochs: int,
+    run: "RunRecord",
     model: "keras.Model",
+    info: "ModelInfo",
     splits: "dict[str, Split]",
     probabilities: "dict[str, np.ndarray]",
 ) -> dict[str, Any]:
-    """Return what metrics.json holds of the training `run` of so many `epochs`, whose kept network is `model`.
+    """Return the content of metrics.json for the training `run`, whose model is `model`.
 
-    `probabilities` are what it says of the images of `splits`, val and test.
+    `probabilities` are the model's, not calibrated, for the images of `splits`, val and test.
     """
     from pipeline.data import arrays
-    from pipeline.metrics import calibration, cost, examples, inference
+    from pipeline.metrics import calibration, cost, inference
     from pipeline.metrics.splits import scored
     from pipeline.models import saved
 
-    classes, test = run["config"]["data"]["classes"], splits["test"]
-    clean = arrays.clean_test(paths.arrays(run["data"]["name"]), test)
-    others = saved.load_pinned(cfg.evaluate.ensemble, classes)
-    info = saved.info(paths.Outputs().model, len(classes))
-    trusted = {name: calibration.scaled(p, info.temperature) for name, p in probabilities.items()}
-    shown = examples.inspected(test, probabilities["test"], classes, cfg.evaluate.inspect, cfg.seed)
-    means = {name: inference.means(model, others, split, cfg.evaluate.mirror) for name, split in splits.items()}
+    classes = run.config.data.classes
+    clean = arrays.clean_test(paths.arrays(run.data.name), splits["test"])
+    others = saved.load_pinned(cfg.evaluate.ensemble, classes, paths.ROOT)
+    calibrated = {name: calibration.scaled(p, info.temperature) for name, p in probabilities.items()}
+    means = {name: inference.means(model, others, split, cfg.evaluate.flip_tta) for name, split in splits.items()}
     return {
-        "data": run["data"],
+        "data": run.data.model_dump(),
         "model": {
-            "name": run["config"]["model"]["name"],
+            "name": run.config.model.name,
             "parameters": model.count_params(),
             "macs": cost.macs(model),
             "layers": len(model.layers),
-            "epoch": run["epoch"],
-            "epochs": epochs,
+            "epoch": run.epoch,
         },
         **scored(splits, probabilities, clean, classes),
         "calibrated": calibration.calibrated(splits, probabilities, classes),
-        "sure": {
+        "confident": {
             "threshold": info.threshold,
-            **{name: calibration.sure(p, splits[name].labels, info.threshold) for name, p in trusted.items()},
+            **{name: calibration.confident(p, splits[name].labels, info.threshold) for name, p in calibrated.items()},
         },
-        "inspection": {"images": len(shown), "right": sum(f["truth"] == f["prediction"] for f in shown)},
         **{
             way: scored(splits, {name: found[way] for name, found in means.items()}, clean, classes)
             for way in means["val"]
@@ -131,7 +121,7 @@ def draw(
     test: "Split",
     probabilities: "np.ndarray",
     classes: list[str],
-    shown: list[dict[str, Any]],
+    inspected: list[dict[str, Any]],
     mistakes: list[dict[str, Any]],
     explained: list[dict[str, Any]],
 ) -> dict[str, Path]:
@@ -152,7 +142,36 @@ def draw(
     confusion(figures["confusion"], matrix, classes, f"{data} test")
     emotions(figures["emotions"], scores["test"]["emotions"], f"{data} test: each emotion")
     calibration(figures["calibration"], bins, f"{data} test: expected calibration error {scores['test']['ece']:.1%}")
-    inspection(figures["inspection"], shown, data)
+    inspection(figures["inspection"], inspected, data)
     inspection(figures["mistakes"], mistakes, data, "Most confident mistakes")
-    explanations(figures["explanations"], explained, f"{data} test: what spoke for the most confident mistakes")
+    explanations(figures["explanations"], explained, f"{data} test: Grad-CAM of the most confident mistakes")
     return figures
+
+
+def _log(
+    cfg: Config,
+    run: "RunRecord",
+    scores: dict[str, Any],
+    speed: dict[str, float],
+    out: paths.Outputs,
+    figures: list[Path],
+) -> None:
+    """Add the evaluation to the training's MLflow run, and offer its model to the registry."""
+    from pipeline.tracking import registry
+    from pipeline.tracking.headline import headline
+    from pipeline.tracking.tracker import Tracker
+
+    tracker, run_id = Tracker(cfg.tracking), run.mlflow_run_id
+    known = tracker.exists(run_id)
+    if not known:
+        print(f"warning: {tracker.name} has no run {run_id}; the evaluation becomes a run of its own")
+        run_id = tracker.create(f"evaluation of {run_id[:8]}", run.config.model_dump(), {"source": "evaluate"})
+    with tracker.active(run_id):
+        tracker.log_metrics(run_id, {**headline(scores), **speed}, step=0)
+        tracker.log_files(run_id, figures, "figures")
+        accuracies = ", ".join(f"{name} {scores[name]['accuracy']:.2%}" for name in ("val", "test", "kaggle_test"))
+        tracker.describe(run_id, f"Accuracy: {accuracies}", "figures/curves.png")
+        tracker.log_files(run_id, [out.report, out.metrics, out.test])
+    if known:
+        data, classes = run.data.model_dump(), run.config.data.classes
+        registry.offer(tracker, run_id, data, classes, scores["val"]["accuracy"])

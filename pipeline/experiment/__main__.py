@@ -21,7 +21,7 @@ ELSEWHERE = ("seed", "tracking", "hydra/launcher", "hydra.launcher")
 
 @command
 def main(arguments: list[str]) -> None:
-    """Write results/recipes/NAME.json and weights/NAME.h5: `python -m pipeline.experiment sprint seed=1,2,3,4,5`."""
+    """Write results/experiments/NAME.json and weights/NAME.h5: `python -m pipeline.experiment sprint seed=1,2,3`."""
     name, overrides = _read(arguments)
     runtime.configure()
     from pipeline.core.redact import redact
@@ -62,15 +62,16 @@ def summed(folders: list[Path]) -> dict[str, Any]:
     from pipeline.metrics import calibration, cost, inference
     from pipeline.metrics.splits import scored
     from pipeline.models import saved
+    from pipeline.train import record
 
-    runs = [files.read_json(paths.Outputs(folder).run) for folder in folders]
-    data, config = runs[0]["data"], runs[0]["config"]
-    classes = config["data"]["classes"]
-    home = paths.arrays(data["name"])
+    runs = [record.read(paths.Outputs(folder).run) for folder in folders]
+    first = runs[0]
+    classes = first.config.data.classes
+    home = paths.arrays(first.data.name)
     splits = {split: arrays.load(home, split, classes) for split in ("val", "test")}
     clean = arrays.clean_test(home, splits["test"])
     score = lambda probabilities: scored(splits, probabilities, clean, classes)  # noqa: E731
-    ways = {"single": inference.predict, "with mirror": inference.predict_with_mirror}
+    ways = {"single": inference.predict, "flip TTA": inference.predict_with_flip}
     predicted: dict[str, list[dict[str, np.ndarray]]] = {way: [] for way in ways}
     for folder in folders:
         model = saved.load(paths.Outputs(folder).model)
@@ -88,12 +89,12 @@ def summed(folders: list[Path]) -> dict[str, Any]:
     trusted = {n: calibration.scaled(p, info.temperature) for n, p in predicted["single"][best].items()}
     histories = [files.read_csv(paths.Outputs(folder).history) for folder in folders]
     return {
-        "data": data,
-        "config": config,
-        "seeds": [run["config"]["seed"] for run in runs],
+        "data": first.data.model_dump(),
+        "config": first.config.model_dump(),
+        "seeds": [run.config.seed for run in runs],
         "parameters": model.count_params(),
         "macs": cost.macs(model),
-        "minutes": [run["seconds"] / 60 for run in runs],
+        "minutes": [run.seconds / 60 for run in runs],
         "seconds_to_notebook": [seconds_to(report.SEED["kaggle_test"], history) for history in histories],
         "accuracy": accuracy,
         "calibration": {
@@ -102,13 +103,13 @@ def summed(folders: list[Path]) -> dict[str, Any]:
             "test_ece_scaled": [c["test"]["ece"] for c in calibrated],
         },
         "weights": {
-            "seed": runs[best]["config"]["seed"],
+            "seed": runs[best].config.seed,
             "temperature": info.temperature,
             "threshold": info.threshold,
-            "sure": {n: calibration.sure(p, splits[n].labels, info.threshold) for n, p in trusted.items()},
+            "confident": {n: calibration.confident(p, splits[n].labels, info.threshold) for n, p in trusted.items()},
             "scores": scores["single"][best],
         },
-        **{key: runs[0][key] for key in ("git_commit", "versions", "hardware")},
+        **first.model_dump(include={"git_commit", "versions", "hardware"}),
     }
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from pipeline.core.constants import IMAGE_SIZE
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import IMAGE_SIZE
 
 LONGEST = 960
 """Pixels along the longer side of what a detector sees: a larger frame is made smaller first."""

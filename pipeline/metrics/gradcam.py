@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from pipeline.core.schema import IMAGE_SIZE
+from pipeline.core.constants import IMAGE_SIZE
 from pipeline.data import batches
 
 CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.SeparableConv2D)

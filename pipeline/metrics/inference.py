@@ -1,4 +1,4 @@
-"""A trained network's predictions of a split, and how long they take."""
+"""Predictions of a split, and how long they take."""
 
 import time
 
@@ -18,21 +18,21 @@ def predict(model: keras.Model, split: Split) -> np.ndarray:
     return model.predict(_images(model, split), verbose=0)
 
 
-def predict_with_mirror(model: keras.Model, split: Split) -> np.ndarray:
-    """Return (n, k) probabilities, each the mean over an image and its mirror image: test-time augmentation."""
-    mirrored = _images(model, split).map(lambda x, y: (x[:, :, ::-1], y))
-    return (predict(model, split) + model.predict(mirrored, verbose=0)) / 2
+def predict_with_flip(model: keras.Model, split: Split) -> np.ndarray:
+    """Return (n, k) probabilities, each the mean over an image and its horizontal flip: test-time augmentation."""
+    flipped = _images(model, split).map(lambda x, y: (x[:, :, ::-1], y))
+    return (predict(model, split) + model.predict(flipped, verbose=0)) / 2
 
 
-def means(model: keras.Model, others: list[keras.Model], split: Split, mirror: bool) -> dict[str, np.ndarray]:
-    """Return (n, k) probabilities by what they are the mean of: an image and its mirror image, the networks, both."""
+def means(model: keras.Model, others: list[keras.Model], split: Split, flip: bool) -> dict[str, np.ndarray]:
+    """Return (n, k) probabilities of means: over an image and its horizontal flip, over the models, over both."""
     found = {}
-    if mirror:
-        found["mirrored"] = predict_with_mirror(model, split)
+    if flip:
+        found["flip_tta"] = predict_with_flip(model, split)
     if others:
-        found["ensemble"] = np.mean([predict(network, split) for network in (model, *others)], axis=0)
-    if mirror and others:
-        found["ensemble_mirrored"] = np.mean([predict_with_mirror(n, split) for n in (model, *others)], axis=0)
+        found["ensemble"] = np.mean([predict(each, split) for each in (model, *others)], axis=0)
+    if flip and others:
+        found["ensemble_flip_tta"] = np.mean([predict_with_flip(each, split) for each in (model, *others)], axis=0)
     return found
 
 

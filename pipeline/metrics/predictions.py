@@ -1,4 +1,4 @@
-"""What a network predicts for each image of a split, kept so that runs can be compared on the same images."""
+"""The predictions of a split, saved so that runs can be compared on the same images."""
 
 import io
 from pathlib import Path
@@ -17,19 +17,16 @@ class Predicted(NamedTuple):
     labels: np.ndarray
 
 
-def save(path: Path, splits: dict[str, Predicted]) -> None:
-    """Write the predictions of each split into the file `path` (.npz)."""
-    arrays = {f"{name}_{field}": getattr(p, field) for name, p in splits.items() for field in Predicted._fields}
+def save(path: Path, predicted: Predicted) -> None:
+    """Write the predictions of one split to the file `path` (.npz)."""
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
+    np.savez_compressed(content, **predicted._asdict())
     files.replace(path, content.getvalue())
 
 
-def load(path: Path) -> dict[str, Predicted]:
-    """Return the predictions in the file `path`, by split."""
+def load(path: Path) -> Predicted:
+    """Return the predictions in the file `path`; raise PipelineError if they cannot be read."""
     try:
-        arrays = files.read_npz(path)
-        names = [name.removesuffix("_labels") for name in arrays if name.endswith("_labels")]
-        return {name: Predicted(arrays[f"{name}_probabilities"], arrays[f"{name}_labels"]) for name in names}
-    except (OSError, KeyError, PipelineError) as error:
-        raise PipelineError(f"{path} holds no predictions that can be read: {error}") from error
+        return Predicted(**files.read_npz(path))
+    except (OSError, TypeError, PipelineError) as error:
+        raise PipelineError(f"{path} has no readable predictions: {error}") from error

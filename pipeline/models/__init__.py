@@ -1,26 +1,30 @@
-"""The networks: one module each, with a function `build`; conf/model/ has one or more sizes of each."""
+"""The architectures, one module each, and saving and loading trained models.
+
+An architecture is a module with a class `Options` and a function `build`, named like its option in conf/model/.
+"""
 
 import json
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import Model
+from pipeline.core.section import Architecture
 from pipeline.models import untrusted
 
 if TYPE_CHECKING:
     import keras
 
 
-def build(model: Model, classes: int) -> "keras.Model":
-    """Return the untrained network: (n, 48, 48, 1) float32 in [0, 1] to (n, classes) probabilities.
+def build(options: Architecture, classes: int) -> "keras.Model":
+    """Return the untrained model: (n, 48, 48, 1) float32 in [0, 1] to (n, classes) probabilities.
 
-    Only the chosen network's module is imported. Raises PipelineError where it has layers that are refused in a file.
+    Only the module of the chosen architecture is imported. Raises PipelineError if it has layers that loading a file
+    would refuse.
     """
-    settings = model.model_dump(exclude={"name"})
-    network = import_module(f"pipeline.models.{model.name}").build(classes, **settings)
+    module = import_module(f"pipeline.models.{options.name}")
+    model = module.build(classes, **options.model_dump(exclude={"name"}))
     try:
-        untrusted.check_layers(json.loads(network.to_json()))
+        untrusted.check_layers(json.loads(model.to_json()))
     except PipelineError as error:
-        raise PipelineError(f"pipeline/models/{model.name}.py {error}") from error
-    return network
+        raise PipelineError(f"pipeline/models/{options.name}.py {error}") from error
+    return model

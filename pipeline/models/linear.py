@@ -1,16 +1,26 @@
 """Softmax regression on the raw pixels."""
 
-import keras
-from keras import layers
+from typing import TYPE_CHECKING
 
-from pipeline.core.schema import IMAGE_SIZE
+from pipeline.core.constants import IMAGE_SIZE
+from pipeline.core.section import Architecture
+
+if TYPE_CHECKING:
+    import keras
 
 
-def build(classes: int) -> keras.Sequential:
-    """Return one dense layer over all 2,304 pixels: what can be told without any feature.
+class Options(Architecture):
+    """The options of `build`, in conf/model/."""
 
-    With 7 classes: 16,135 parameters, 16,128 multiply-adds.
+
+def build(classes: int) -> "keras.Sequential":
+    """Return one dense layer over all 2,304 pixels: a baseline without features.
+
+    With 7 classes: 16,135 parameters, 16,128 MACs.
     """
+    import keras
+    from keras import layers
+
     return keras.Sequential(
         [
             keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1)),

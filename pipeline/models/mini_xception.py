@@ -1,18 +1,31 @@
-"""mini-Xception, the compact network best known on this data set."""
+"""mini-Xception, a widely used compact architecture for this dataset."""
 
-import keras
-from keras import layers
+from typing import TYPE_CHECKING
 
-from pipeline.core.schema import IMAGE_SIZE
+from pipeline.core.constants import IMAGE_SIZE
+from pipeline.core.section import Architecture, PositiveInt, Widths
+
+if TYPE_CHECKING:
+    import keras
 
 
-def build(classes: int, stem: int, widths: list[int]) -> keras.Model:
+class Options(Architecture):
+    """The options of `build`, in conf/model/."""
+
+    stem: PositiveInt
+    widths: Widths
+
+
+def build(classes: int, stem: int, widths: list[int]) -> "keras.Model":
     """Return two plain convolutions, then residual blocks of separable ones, each halving the image.
 
     Source: Arriaga, Valdenegro-Toro and Ploeger 2017, arXiv:1710.07557, and the code published with it
-    (face_classification). As conf/model/mini_xception.yaml has it, with 7 classes: 58,423 parameters,
-    5,520,448 multiply-adds.
+    (face_classification). With conf/model/mini_xception.yaml and 7 classes: 58,423 parameters,
+    5,520,448 MACs.
     """
+    import keras
+    from keras import layers
+
     inputs = x = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))
     for _ in range(2):
         x = layers.Conv2D(stem, 3, use_bias=False)(x)

@@ -1,19 +1,31 @@
-"""A small residual network."""
+"""ResNet-20."""
 
-import keras
-from keras import layers
+from typing import TYPE_CHECKING
 
-from pipeline.core.schema import IMAGE_SIZE
+from pipeline.core.constants import IMAGE_SIZE
+from pipeline.core.section import Architecture, PositiveInt, Widths
+
+if TYPE_CHECKING:
+    import keras
 
 
-def build(classes: int, widths: list[int], blocks: int) -> keras.Model:
+class Options(Architecture):
+    """The options of `build`, in conf/model/."""
+
+    widths: Widths
+    blocks: PositiveInt
+
+
+def build(classes: int, widths: list[int], blocks: int) -> "keras.Model":
     """Return one convolution, then for each width so many residual blocks, all widths but the first halving the image.
 
     Source: He et al. 2016, arXiv:1512.03385, section 4.2, with projections as shortcuts where the shape changes.
-    As conf/model/resnet.yaml has it, its ResNet-20, with 7 classes: 273,559 parameters, 91,165,120 multiply-adds.
+    As conf/model/resnet.yaml has it, its ResNet-20, with 7 classes: 273,559 parameters, 91,165,120 MACs.
     """
+    import keras
+    from keras import layers
 
-    def convolution(x: keras.KerasTensor, width: int, kernel: int, stride: int = 1) -> keras.KerasTensor:
+    def convolution(x: "keras.KerasTensor", width: int, kernel: int, stride: int = 1) -> "keras.KerasTensor":
         x = layers.Conv2D(
             width, kernel, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal"
         )(x)

@@ -1,8 +1,8 @@
-"""What is refused of a network's .h5 file before Keras reads it: code, and what would be read from elsewhere.
+"""Refuses code, and data in other files, in a model's .h5 file before Keras reads it.
 
-Keras' safe mode alone was got round more than once (CVE-2024-3660, CVE-2025-1550, -8747, -9905, -9906), and layers and
-HDF5 itself can name other files (CVE-2025-12058, CVE-2026-1669). A file may therefore name layers of Keras' own alone,
-of those folders of Keras that neither run what they carry nor open files, and hold its numbers itself.
+Keras' safe mode alone was bypassed more than once (CVE-2024-3660, CVE-2025-1550, -8747, -9905, -9906), and layers and
+HDF5 itself can name other files (CVE-2025-12058, CVE-2026-1669). A file may therefore name only layers of Keras' own,
+from those folders of Keras that neither run code nor open files, and must contain its weights itself.
 """
 
 import json
@@ -14,48 +14,50 @@ from pipeline.core.errors import PipelineError
 if TYPE_CHECKING:
     import h5py
 
-ACCEPTED = "accepted: a network of Keras' own layers, none of which runs code or opens files"
+ACCEPTED = "accepted: a model of Keras' own layers, none of which runs code or opens files"
 MAX_BYTES = 2**30
-"""Bytes of a file, and of all weights together; the largest network here has 2 million."""
+"""Bytes of a file, and of all weights together; the largest model here has 2 million."""
 
-_LAYERS = ("activations", "attention", "convolutional", "core", "merging", "normalization", "pooling")
-_LAYERS += ("regularization", "reshaping", "rnn", "preprocessing.normalization", "preprocessing.rescaling")
+_LAYERS = (
+    *("activations", "attention", "convolutional", "core", "merging", "normalization", "pooling"),
+    *("regularization", "reshaping", "rnn", "preprocessing.normalization", "preprocessing.rescaling"),
+)
 _FOLDERS = (
     *("keras.src.models.", "keras.src.initializers.", "keras.src.regularizers.", "keras.src.constraints."),
     *("keras.src.dtype_policies.", *(f"keras.src.layers.{name}." for name in _LAYERS)),
 )
 _DATA = frozenset(("__keras_tensor__", "__numpy__", "__tensor__", "__tuple__", "TensorShape"))
-"""What Keras writes as classes, and is none."""
+"""Names that Keras writes as classes, and that are none."""
 _RENAMED = frozenset(("Functional", "Policy"))
-"""Classes of plain networks that Keras does not show under these names."""
+"""Classes of accepted models that Keras does not expose under these names."""
 
 
 def check(file: "h5py.File") -> None:
-    """Raise PipelineError where the network in `file` is not plain."""
+    """Raise PipelineError if the model in `file` is not accepted."""
     _check_numbers(file)
     text = file.attrs.get("model_config")
     if not isinstance(text, str | bytes):
-        raise PipelineError("holds no network of Keras")
+        raise PipelineError("contains no Keras model")
     check_layers(json.loads(text))
 
 
 def check_layers(config: Any) -> None:
-    """Raise PipelineError where a network's configuration, as Keras writes it, names what is not plain."""
+    """Raise PipelineError if a model's configuration, as Keras writes it, names a class that is not accepted."""
     for part in _named(config):
         _check_class(part)
 
 
 def _check_numbers(file: "h5py.File") -> None:
-    """Refuse links, numbers in other files, and more of them than any network has."""
+    """Refuse links, weights in other files, and more weights than any model has."""
     import h5py
 
     if link := file.visititems_links(lambda name, kind: None if isinstance(kind, h5py.HardLink) else name):
-        raise PipelineError(f"{link!r} is a link; accepted: weights that stand in the file itself")
+        raise PipelineError(f"{link!r} is a link; accepted: weights in the file itself")
     items: list[tuple[str, Any]] = []
     file.visititems(lambda *item: items.append(item))
     weights = [(name, item) for name, item in items if isinstance(item, h5py.Dataset)]
     if outside := [name for name, weight in weights if weight.external or weight.is_virtual]:
-        raise PipelineError(f"{outside[0]!r} stands in another file; accepted: weights in the file itself")
+        raise PipelineError(f"{outside[0]!r} is in another file; accepted: weights in the file itself")
     if (size := sum(weight.nbytes for _, weight in weights)) > MAX_BYTES:
         raise PipelineError(f"has {size:,} bytes of weights; accepted: at most {MAX_BYTES:,}")
 
@@ -74,18 +76,18 @@ def _named(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _check_class(part: dict[str, Any]) -> None:
-    """Refuse a class, or a function, that is none of those of a plain network."""
+    """Refuse a class, or a function, that is not accepted."""
     name, module, registered = (part.get(key) for key in ("class_name", "module", "registered_name"))
     if name == "function":
-        own, modules, names = _is_activation(part.get("config")), ("keras", "builtins"), (None, part.get("config"))
+        own, modules, expected = _is_activation(part.get("config")), ["keras", "builtins"], part.get("config")
     else:
-        own, modules, names = _is_plain(str(name)), ("keras",), (None, name)
-    if not own or str(module or "keras").split(".")[0] not in modules or registered not in names:
+        own, modules, expected = _is_accepted(str(name)), ["keras"], name
+    if not own or str(module or "keras").split(".")[0] not in modules or registered not in (None, expected):
         raise PipelineError(f"names {str(registered or name)[:40]!r} of {str(module or 'keras')[:40]!r}; {ACCEPTED}")
 
 
-def _is_plain(name: str) -> bool:
-    """Tell whether Keras has a class `name` in one of the folders, which is not the one that runs code."""
+def _is_accepted(name: str) -> bool:
+    """Tell whether Keras has a class `name` in one of the folders that does not run code."""
     import keras
 
     if name in _DATA | _RENAMED:

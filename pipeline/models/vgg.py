@@ -1,17 +1,34 @@
-"""A small network in the manner of VGG."""
+"""A small VGG."""
 
-import keras
-from keras import layers
+from typing import TYPE_CHECKING, Annotated
 
-from pipeline.core.schema import IMAGE_SIZE
+from pydantic import Field
+
+from pipeline.core.constants import IMAGE_SIZE
+from pipeline.core.section import Architecture, PositiveInt, Share, Widths
+
+if TYPE_CHECKING:
+    import keras
 
 
-def build(classes: int, widths: list[int], depth: int, dense: int, dropout: float) -> keras.Sequential:
+class Options(Architecture):
+    """The options of `build`, in conf/model/."""
+
+    widths: Annotated[Widths, Field(max_length=5)]  # each is followed by a pooling, and 48 pixels allow five
+    depth: PositiveInt
+    dense: PositiveInt
+    dropout: Share
+
+
+def build(classes: int, widths: list[int], depth: int, dense: int, dropout: float) -> "keras.Sequential":
     """Return for each width `depth` convolutions and a pooling, then two dense layers.
 
     Source: Simonyan and Zisserman 2015, arXiv:1409.1556, with batch normalization (Ioffe and Szegedy 2015). As
-    conf/model/vgg.yaml has it, with 7 classes: 612,135 parameters, 83,092,352 multiply-adds.
+    conf/model/vgg.yaml has it, with 7 classes: 612,135 parameters, 83,092,352 MACs.
     """
+    import keras
+    from keras import layers
+
     net = keras.Sequential([keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))], name="vgg")
     for width in widths:
         for _ in range(depth):

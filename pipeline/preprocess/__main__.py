@@ -10,7 +10,7 @@ from pipeline.preprocess.stage import preprocess
 @command
 def main(arguments: list[str]) -> None:
     """Decode the archive of the chosen dataset into arrays, and audit them."""
-    stage.start(run, arguments)
+    stage.start(run, arguments, "usage: python -m pipeline.preprocess [OVERRIDE ...]")
 
 
 def run(cfg: Config, context: RunContext) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.schema import EMOTIONS, SPLITS
+from pipeline.core.constants import EMOTIONS, SPLITS
 from pipeline.data import arrays
 
 CHUNK = 1024

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core import paths
+from pipeline.core.constants import EMOTIONS, IMAGE_SIZE, SPLITS
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
-from pipeline.core.schema import EMOTIONS, IMAGE_SIZE, SPLITS, Data
+from pipeline.core.schema import Data
 
 if TYPE_CHECKING:
     import numpy as np

@@ -30,7 +30,7 @@ on the split that they name."""
 
 
 def table() -> str:
-    """Return a line for each recipe in results/recipes/, the recorded run, and others' networks, as Markdown."""
+    """Return a line for each recipe in results/experiments/, the recorded run, and others' networks, as Markdown."""
     rows = [["", "parameters", "multiply-adds", "minutes", *SPLITS]]
     rows += sorted([*_recorded(), *map(_row, found())], key=lambda row: float(row[3]))
     rows += [[who, size, "", "", val, test, "", both] for who, size, val, test, both in PUBLISHED]

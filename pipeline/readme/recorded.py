@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from pipeline.core import files, paths
-from pipeline.core.schema import EMOTIONS
+from pipeline.core.constants import EMOTIONS
 from pipeline.readme.recipes import markdown
 
 NOTEBOOK = {"kaggle_test": "52.43%", "train": "54.22%", "inspection": "3 of 7"}

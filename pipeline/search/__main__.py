@@ -81,7 +81,9 @@ def _key(settings: space.Search, corners: list[Config], digest: str) -> str:
     `digest` is that of the images.
     """
     configurations = [corner.model_dump(exclude={"tracking", "evaluate"}) for corner in corners]
-    return provenance.fingerprint(settings.model_dump(exclude={"trials", "overrides"}), configurations, digest)
+    return provenance.fingerprint(
+        {c.model.name for c in corners}, settings.model_dump(exclude={"trials", "overrides"}), configurations, digest
+    )
 
 
 def _run(study: Study, settings: space.Search, folder: Path, parent: str) -> None:
@@ -146,7 +148,7 @@ def _conclude(study: Study, settings: space.Search, folder: Path, tracker: Track
     tracker.log_metrics(parent, {"best_val_accuracy": best["val"]["accuracy"], "trials": len(rows)}, step=0)
     tracker.log_files(parent, [folder / name for name in ("search.md", "trials.csv", "search.png")])
     tracker.describe(parent, f"{ranking.shortened(listed)}\n\n{text}")
-    print(f"\n{listed}\n\n{text}\n{params.advice([*settings.overrides, *best['swept']])}")
+    print(f"\n{listed}\n\n{text}\n{params.advice([*settings.overrides, *best['swept']], 'line 1')}")
     registry.offer_result(tracker, best)
 
 

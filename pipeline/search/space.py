@@ -4,19 +4,21 @@ import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from omegaconf import OmegaConf
-from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from pipeline.core import config, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.nested import flatten
-from pipeline.core.schema import Config, Count, PositiveInt, Section
+from pipeline.core.schema import Config
+from pipeline.core.section import Count, PositiveInt, Section
+from pipeline.core.validation import validate
 
 if TYPE_CHECKING:
     from optuna import Trial
 
 SEARCHES = paths.CONF / "search"
 SEARCHED = ("augment", "model", "optimizer", "schedule", "train")
-"""The groups and sections that may be varied: on other data, or by another seed, an accuracy says something else."""
+"""The groups and sections that may be varied: accuracies on other data, or with another seed, cannot be compared."""
 
 
 def _number(value: Any) -> Any:
@@ -116,11 +118,7 @@ def load(name: str, trials: str | None, overrides: list[str]) -> Search:
     if name not in names():
         raise PipelineError(f"unknown search '{name}'; choose from {', '.join(names())}, the files of conf/search/")
     content = OmegaConf.to_container(OmegaConf.load(SEARCHES / f"{name}.yaml"))
-    try:
-        search = Search.model_validate(content)
-    except ValidationError as error:
-        problems = "\n".join(_problem(e) for e in error.errors()[:5])
-        raise PipelineError(f"conf/search/{name}.yaml: {problems}") from error
+    search = validate(Search, content, f"conf/search/{name}.yaml")
     if trials is not None and not (trials.isdecimal() and int(trials)):
         raise PipelineError(f"trials is '{trials}'; accepted: a whole number from 1 up")
     more = {"trials": int(trials)} if trials else {}
@@ -161,17 +159,3 @@ def _text(value: Any) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _problem(error: Any) -> str:
-    """Return one line for one of pydantic's errors: the key, the value, and what would be accepted."""
-    kinds = {"Range": Range, "Values": Values, "stopping": Stopping}
-    # The kind of a dimension stands in the path, though not in the file.
-    key = ".".join(str(part) for part in error["loc"] if part not in ("Range", "Values")) or "the file"
-    if error["type"] == "extra_forbidden":
-        section = next((kinds[part] for part in error["loc"] if part in kinds), Search)
-        return f"unknown key '{key}'; accepted: {', '.join(section.model_fields)}"
-    if error["type"] == "missing":
-        return f"key '{key}' is missing"
-    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "accepted:")
-    return f"{key} {message}" if message.startswith("has ") else f"{key} is {error['input']!r}; {message}"

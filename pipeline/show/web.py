@@ -49,7 +49,7 @@ class Studio:
         shipped = sorted(path.stem for path in paths.weights("any").parent.glob("*.h5"))
         found = [{"key": f"weights/{name}.h5", "name": f"{name} (in weights/)"} for name in shipped]
         for run in finding.newest(self.tracker, RUNS):
-            accuracy = run.data.metrics.get("kept_val_accuracy")
+            accuracy = run.data.metrics.get("val/accuracy")
             scored = f", val {accuracy:.1%}" if accuracy is not None else ""
             found.append({"key": run.info.run_id, "name": f"{run.info.run_name} ({run.info.run_id[:8]}{scored})"})
         return found

@@ -16,6 +16,7 @@ from pipeline.core.schema import Config, Data
 from pipeline.core.stage import RunContext
 from pipeline.sweep import launchers
 from pipeline.tracking.tracker import Stopped, Tracker
+from pipeline.train.record import RunRecord
 from pipeline.train.stage import train
 
 RESULT = "job.json"
@@ -82,7 +83,7 @@ def run_job(
         try:
             with launchers.labelled(place) if job.threads else contextlib.nullcontext():
                 run = train(cfg, job, on_epoch)
-            result |= {"status": "FINISHED", **score(cfg, job.out, run)}
+            result |= {"status": "FINISHED", **_result(cfg, run)}
             print(f"{title}: val accuracy {result['val']['accuracy']:.2%}")
         except Stopped as reason:
             result |= {"status": "KILLED", "stopped": str(reason)}
@@ -96,39 +97,8 @@ def run_job(
         if result["status"] == "FINISHED":
             from pipeline.train.checkpoint import Checkpoint
 
-            Checkpoint(paths.CHECKPOINTS / run["checkpoint"]).discard()
+            Checkpoint(paths.CHECKPOINTS / run.checkpoint).discard()
     return result
-
-
-def score(cfg: Config, out: paths.Outputs, run: dict[str, Any]) -> dict[str, Any]:
-    """Score a trained job on val, never on test; add that to its MLflow run, and return what the table needs."""
-    from pipeline.data import arrays
-    from pipeline.metrics import inference, predictions
-    from pipeline.metrics.scores import score as score_split
-    from pipeline.models import saved
-    from pipeline.plots.learning import curves
-    from pipeline.tracking.headline import headline
-
-    classes = cfg.data.classes
-    val = arrays.load(paths.arrays(cfg.data.name), "val", classes)
-    predicted = predictions.Predicted(inference.predict(saved.load(out.model), val), val.labels)
-    predictions.save(out.predictions, {"val": predicted})
-    scores = score_split(*predicted, classes)
-    curves(out.figure("curves"), files.read_csv(out.history), cfg.data.name, run["epoch"])
-    tracker, run_id = Tracker(cfg.tracking), run["mlflow_run_id"]
-    with tracker.active(run_id):
-        tracker.log_metrics(run_id, headline({"val": scores}), step=0)
-        tracker.log_files(run_id, [out.predictions])
-        tracker.log_files(run_id, [out.figure("curves")], "figures")
-        tracker.describe(run_id, "val accuracy {accuracy:.2%}".format(**scores), "figures/curves.png")
-    return {
-        "mlflow_run_id": run_id,
-        "data": run["data"],
-        "epoch": run["epoch"],
-        "epochs": cfg.train.epochs,
-        "minutes": run["seconds"] / 60,
-        "val": scores,
-    }
 
 
 def read_result(folder: Path) -> dict[str, Any]:
@@ -137,3 +107,15 @@ def read_result(folder: Path) -> dict[str, Any]:
         return files.read_json(folder / RESULT)
     except (OSError, PipelineError):
         return {"status": "KILLED", "label": f"job {folder.name}", "error": "its process ended before it did"}
+
+
+def _result(cfg: Config, run: RunRecord) -> dict[str, Any]:
+    """Return what the sweep's table needs."""
+    return {
+        "mlflow_run_id": run.mlflow_run_id,
+        "data": run.data.model_dump(),
+        "epoch": run.epoch,
+        "epochs": cfg.train.epochs,
+        "minutes": run.seconds / 60,
+        "val": run.val,
+    }

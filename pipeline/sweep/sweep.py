@@ -1,7 +1,7 @@
-"""Hydra multirun: trains every combination of options, scores each on val, and says which one is best.
+"""Trains every combination of options, and says which one is best on val.
 
-A sweep is known by its jobs' configurations, the images and the training's code: given again, it goes on in the same
-folder, and its finished jobs are not run twice. A training with overrides is a sweep of one job, with one MLflow run.
+A sweep is identified by its configurations, datasets and training code: the same command resumes it in the same
+folder and does not repeat finished jobs. A training with overrides and without -m is a single run.
 """
 
 import contextlib
@@ -9,119 +9,104 @@ import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import hydra
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
-from pipeline.core import config, files, params, paths, provenance, runtime
+from pipeline.core import config, files, params, paths, runtime
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
-from pipeline.core.schema import Config
+from pipeline.core.redact import redact
 from pipeline.core.stage import RunContext
 from pipeline.sweep import launchers, ranking, secrets
 from pipeline.sweep.jobs import label, parent_run, prepare, read_result, run_job
+from pipeline.sweep.plan import Planned, is_hydras, key, parse, plan
 from pipeline.tracking import registry
 
 PARENT = "sweep.json"
 
 
-class Planned(NamedTuple):
-    """One combination: its overrides, which of them differ between jobs, and the configuration they give."""
+def single(arguments: list[str]) -> Path:
+    """Train what `arguments` (overrides) give as one run in a folder of its own below outputs/; return the folder.
 
-    overrides: list[str]
-    swept: list[str]
-    cfg: Config
+    Raises PipelineError before any work if the configuration is not valid, and if the training fails.
+    """
+    secrets.refuse(arguments)
+    jobs = plan(arguments)
+    if len(jobs) > 1:
+        raise PipelineError(f"these are {len(jobs)} trainings; a sweep is `python -m pipeline.train -m OVERRIDES`")
+    if others := [o for o in parse(arguments) if is_hydras(o) and o.get_key_element() != "hydra.run.dir"]:
+        raise PipelineError(f"{others[0].get_key_element()} is for sweeps; accepted without -m: hydra.run.dir")
+    (job,) = jobs
+    name = key(jobs, [prepare(job.cfg.data)])
+    folder = _named(arguments, "hydra.run.dir") or _known(paths.HOME / "outputs", "%Y-%m-%d/%H-%M-%S", name)
+    runtime.configure()
+    print(f"a single run in {folder}; models/ and results/ belong to `dvc repro`")
+    context = RunContext(paths.Outputs(folder), "manual", config.compose(job.overrides)[1], label(job.swept))
+    result = run_job(job.cfg, context, job.swept, "[run]")
+    if result["status"] != "FINISHED":
+        raise PipelineError(f"the training failed ({result['error']}); the same command tries it again")
+    from pipeline.tracking.tracker import Tracker
+
+    print(f"model: {context.out.model}\n{params.advice(job.overrides, 'this')}")
+    registry.offer_result(Tracker(job.cfg.tracking), result)
+    return folder
 
 
 def sweep(arguments: list[str]) -> list[Path]:
     """Run the sweep that `arguments` (overrides, with values to combine) describe; return its jobs' folders.
 
-    Prints a table, best first, and how to record the best.
-
-    Raises PipelineError before any work where one of the combinations is not valid, and at the end where jobs failed.
+    Prints a table, best first, and how to make the best the committed run.
+    Raises PipelineError before any work if one of the combinations is not valid, and at the end if jobs failed.
     """
     secrets.refuse(arguments)
     jobs = plan(arguments)
-    launchers.check([o.input_line for o in _parse(arguments) if _is_hydras(o)], jobs[0].cfg.tracking)
-    sets = {job.cfg.data.model_dump_json(): job.cfg.data for job in jobs}
-    key = _key(jobs, [prepare(data) for data in sets.values()])
-    folder, arguments = _folder(arguments, key)
-    with exclusive(folder / "sweep.lock", "this very sweep"):
-        _train_all(jobs, folder, arguments, key)
+    launchers.check([o.input_line for o in parse(arguments) if is_hydras(o)], jobs[0].cfg.tracking)
+    datasets = {job.cfg.data.model_dump_json(): job.cfg.data for job in jobs}
+    name = key(jobs, [prepare(data) for data in datasets.values()])
+    folder, arguments = _folder(arguments, name)
+    with exclusive(folder / "sweep.lock", "this sweep"):
+        _train_all(jobs, folder, arguments, name)
     return [folder / str(i) for i in range(len(jobs))]
 
 
-def plan(arguments: list[str]) -> list[Planned]:
-    """Return the jobs of the sweep, in Hydra's order, each composed and checked.
-
-    A single job is told from those of other sweeps by all of its overrides.
-    """
-    parsed = [o for o in _parse(arguments) if not _is_hydras(o)]
-    if intervals := [o.get_key_element() for o in parsed if o.is_sweep_override() and not o.is_discrete_sweep()]:
-        raise PipelineError(f"{intervals[0]} is an interval, which has no end; give values or range(a,b,step)")
-    swept = {o.get_key_element() for o in parsed if o.is_sweep_override()}
-    combinations = BasicSweeper.split_arguments(parsed, None)[0]
-    if not combinations:
-        raise PipelineError(f"the sweep has no jobs: {', '.join(sorted(swept))} has no values")
-    jobs = []
-    for overrides in combinations:
-        differing = [o for o in overrides if o.partition("=")[0] in swept or len(combinations) == 1]
-        jobs.append(Planned(overrides, differing, config.compose(overrides)[0]))
-    if len({job.cfg.tracking for job in jobs}) > 1:
-        raise PipelineError("a sweep keeps its runs in one store; sweep over anything but tracking")
-    return jobs
+def _named(arguments: list[str], option: str) -> Path | None:
+    """Return the folder that Hydra's `option` names in `arguments`."""
+    values = [o.value() for o in parse(arguments) if o.get_key_element() == option]
+    return Path(str(getattr(values[-1], "text", values[-1]))).resolve() if values else None  # quoted, or not
 
 
-def _parse(arguments: list[str]) -> list[Override]:
-    config.prepare()
-    with hydra.initialize_config_dir(str(paths.CONF), version_base="1.3"):
-        return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(arguments)
+def _known(parent: Path, stamp: str, name: str) -> Path:
+    """Return the folder below `parent` that an earlier start of the training or sweep `name` used, or a new one."""
+    new = parent / f"{datetime.now():{stamp}}-{name}"
+    return next(iter(sorted(parent.glob(f"{'*/' * stamp.count('/')}*-{name}"))), new)
 
 
-def _is_hydras(override: Override) -> bool:
-    return override.key_or_group.split(".")[0].split("/")[0] == "hydra"
-
-
-def _key(jobs: list[Planned], digests: list[str]) -> str:
-    """Return the fingerprint of what the sweep's results depend on: configurations, images and code, no launcher.
-
-    `digests` are those of the images.
-    """
-    return provenance.fingerprint([(job.swept, job.cfg.model_dump(exclude={"evaluate"})) for job in jobs], digests)
-
-
-def _folder(arguments: list[str], key: str) -> tuple[Path, list[str]]:
+def _folder(arguments: list[str], name: str) -> tuple[Path, list[str]]:
     """Return the folder of the sweep, that of its earlier start if there is one, and the arguments that name it.
 
     Raises PipelineError where the folder that `arguments` name holds another sweep.
     """
-    named = [o.value() for o in _parse(arguments) if o.get_key_element() == "hydra.sweep.dir"]
-    if named:
-        folder = Path(str(getattr(named[-1], "text", named[-1]))).resolve()  # quoted, or not
-        if (folder / PARENT).exists() and files.read_json(folder / PARENT)["key"] != key:
+    if folder := _named(arguments, "hydra.sweep.dir"):
+        if (folder / PARENT).exists() and files.read_json(folder / PARENT)["key"] != name:
             raise PipelineError(
                 f"{folder} holds another sweep, or one of other settings, images or code; name another folder"
             )
         return folder, arguments
-    new = paths.HOME / "multirun" / f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{key}"
-    folder = next(iter(sorted(new.parent.glob(f"*-{key}"))), new)
-    quoted = str(folder).replace("'", r"\'")  # its name may hold what Hydra's grammar has a meaning for
+    folder = _known(paths.HOME / "multirun", "%Y-%m-%d-%H-%M-%S", name)
+    quoted = str(folder).replace("'", r"\'")  # Hydra's grammar gives some characters a meaning
     return folder, [*arguments, f"hydra.sweep.dir='{quoted}'"]
 
 
-def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], key: str) -> None:
+def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], name: str) -> None:
     """Have Hydra's launcher run the jobs, below one MLflow run where there are several, and sum up their results."""
     runtime.configure()
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(jobs[0].cfg.tracking)
-    run_id = _parent(tracker, jobs, folder, arguments, key)
+    run_id = _parent(tracker, jobs, folder, arguments, name)
     print(f"{len(jobs)} job{'s' if run_id else ''} in {folder}")
     with tracker.active(run_id) if run_id else contextlib.nullcontext():
         sys.argv = [sys.argv[0], "-m", *arguments]
@@ -142,7 +127,7 @@ def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], key: str
             # The best seed of the best configuration.
             best = table[0]["best"]
             winner = next(job for job in jobs if job.swept == best["swept"])
-            print(f"\n{ranking.markdown(table)}\n\n{params.advice(winner.overrides)}")
+            print(f"\n{ranking.markdown(table)}\n\n{params.advice(winner.overrides, 'line 1')}")
             registry.offer_result(tracker, best)
         if failed:
             summary = f"{len(failed)} of {len(jobs)} jobs failed; the same command tries them again"
@@ -152,19 +137,17 @@ def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], key: str
             raise PipelineError(f"{lost[0]}; all {len(jobs)} jobs are finished")
 
 
-def _parent(tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str], key: str) -> str | None:
+def _parent(tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str], name: str) -> str | None:
     """Return the MLflow run of the sweep: that of its earlier start, or a new one; None for a single job."""
-    from pipeline.core.redact import redact
-
-    kept = {"key": key, "jobs": [job.swept for job in jobs]}
+    kept = {"key": name, "jobs": [job.swept for job in jobs]}
     if len(jobs) == 1:
         files.write_sealed(folder / PARENT, {"mlflow_run_id": None, **kept})
         return None
     command = redact(shlex.join(["python", "-m", "pipeline.train", "-m", *arguments]))
     keys = [label([part]).partition("=")[0] for part in jobs[0].swept]
     tags = {"source": "sweep", "sweep": folder.name, "command": command, "data": jobs[0].cfg.data.name}
-    name = f"sweep of {' x '.join(keys)}, {len(jobs)} jobs"
-    return parent_run(tracker, folder / PARENT, name, tags, **kept)
+    title = f"sweep of {' x '.join(keys)}, {len(jobs)} jobs"
+    return parent_run(tracker, folder / PARENT, title, tags, **kept)
 
 
 def job(composed: DictConfig) -> None:

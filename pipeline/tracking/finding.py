@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def newest(tracker: "Tracker", most: int) -> "list[Run]":
     """Return the newest finished trainings that were scored, at most so many."""
-    finished = "attributes.status = 'FINISHED' AND metrics.kept_val_accuracy > 0"
+    finished = "attributes.status = 'FINISHED' AND metrics.val/accuracy > 0"
     return list(tracker.client.search_runs([tracker.experiment_id], finished, max_results=most))
 
 

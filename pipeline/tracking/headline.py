@@ -2,16 +2,16 @@
 
 from typing import Any
 
+METRICS = ("accuracy", "loss", "macro_f1", "balanced_accuracy", "ece")
+
 
 def headline(scores: dict[str, Any]) -> dict[str, float]:
-    """Return the numbers by which runs are compared in MLflow, of the splits in `scores`; metrics.json has all of them.
+    """Return the metrics of the splits in `scores` as MLflow names them: `val/accuracy`; metrics.json has all of them.
 
-    Those on val are called kept_val_...: val_... are the curves, whose last value is another epoch's.
+    They are those of the saved weights; val_accuracy without the slash is the curve over the epochs.
     """
-    splits = {"kept_val": "val", "test": "test", "test_clean": "test_clean", "kaggle_test": "kaggle_test"}
-    splits = {name: split for name, split in splits.items() if split in scores}
-    keys = ("accuracy", "loss", "macro_f1", "balanced_accuracy", "ece")
-    numbers = {f"{name}_{key}": scores[split][key] for name, split in splits.items() for key in keys}
-    for name in splits.keys() & {"kept_val", "test"}:
-        numbers |= {f"{name}_f1_{e}": v["f1"] for e, v in scores[splits[name]]["emotions"].items()}
-    return numbers | ({"inspection_right": scores["inspection"]["right"]} if "inspection" in scores else {})
+    splits = [split for split in ("val", "test", "test_clean", "kaggle_test") if split in scores]
+    numbers = {f"{split}/{metric}": scores[split][metric] for split in splits for metric in METRICS}
+    for split in {"val", "test"} & set(splits):
+        numbers |= {f"{split}/f1_{emotion}": each["f1"] for emotion, each in scores[split]["emotions"].items()}
+    return numbers

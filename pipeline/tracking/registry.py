@@ -8,9 +8,9 @@ newer one takes its place. Earlier champions stay, as earlier versions.
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import paths
+from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import file_lock
-from pipeline.core.schema import EMOTIONS
 from pipeline.tracking.failures import failures, reason
 
 if TYPE_CHECKING:

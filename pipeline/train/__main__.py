@@ -5,25 +5,30 @@ from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.core.schema import Config
-from pipeline.core.stage import RunContext
+from pipeline.core.stage import HELP, RunContext
 from pipeline.train.stage import train
 
 MULTIRUN = ("-m", "--multirun")
+USAGE = """\
+usage: python -m pipeline.train                          what params.yaml chooses, into models/ and results/
+       python -m pipeline.train OVERRIDE [...]           a single run, in a folder of its own below outputs/
+       python -m pipeline.train -m OVERRIDE=A,B [...]    a sweep over all combinations, below multirun/"""
 
 
 @command
 def main(arguments: list[str]) -> None:
-    """Write models/model.h5, results/run.json and results/history.csv, and one MLflow run."""
-    flags = [a for a in arguments if a.startswith("-")]
-    overrides = [a for a in arguments if a not in flags]
-    if set(flags) & set(MULTIRUN) and len(flags) > 1:
+    """Train what params.yaml chooses, a single run with overrides, or a sweep."""
+    flags = [argument for argument in arguments if argument.startswith("-")]
+    overrides = [argument for argument in arguments if argument not in flags]
+    multirun = set(flags) <= set(MULTIRUN) and bool(flags)
+    if set(flags) & set(MULTIRUN) and not multirun and not set(flags) & set(HELP):
         raise PipelineError("a sweep is `python -m pipeline.train -m OVERRIDES`, without other flags")
-    if set(flags) & set(MULTIRUN) or (overrides and not flags):
-        from pipeline.sweep.sweep import sweep
+    if multirun or (overrides and not flags):
+        from pipeline.sweep.sweep import single, sweep
 
-        sweep(overrides)
+        sweep(overrides) if multirun else single(overrides)
     else:
-        stage.start(run, arguments)
+        stage.start(run, arguments, USAGE)
 
 
 def run(cfg: Config, context: RunContext) -> None:
@@ -33,7 +38,7 @@ def run(cfg: Config, context: RunContext) -> None:
     if context.source == "manual":  # under DVC, evaluate discards it: DVC has not recorded this stage yet
         from pipeline.train.checkpoint import Checkpoint
 
-        Checkpoint(paths.CHECKPOINTS / record["checkpoint"]).discard()
+        Checkpoint(paths.CHECKPOINTS / record.checkpoint).discard()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The state of an unfinished training on disk, from which it goes on bit for bit."""
+"""The state of an unfinished training on disk, from which it resumes bit for bit."""
 
 import io
 import json
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class State(NamedTuple):
-    """What is known after an epoch: its history so far, and the weights of the best one."""
+    """The state after an epoch besides the model: the history so far, and the weights of the best epoch."""
 
     history: list[dict[str, float]]
     best: list[np.ndarray]
 
 
 class Checkpoint:
-    """One training's state in `folder`: replaced as a whole after each epoch, and checked when it is read.
+    """One training's state in `folder`: replaced as a whole after each epoch, and verified when it is read.
 
-    The folder's name is the fingerprint of everything that the training depends on.
+    The folder's name is the fingerprint of everything the training depends on.
     """
 
     def __init__(self, folder: Path):
@@ -35,11 +35,11 @@ class Checkpoint:
         self._run = folder / "run_id"
 
     def run_id(self) -> str | None:
-        """Return the MLflow run that this training began, if it did."""
+        """Return the id of this training's MLflow run, if it has one."""
         return self._run.read_text(errors="replace") if self._run.exists() else None
 
     def begin(self, run_id: str) -> None:
-        """Remember the MLflow run of this training."""
+        """Save the id of this training's MLflow run."""
         files.replace(self._run, run_id.encode())
 
     def save(self, model: "keras.Model", state: State) -> None:
@@ -53,7 +53,7 @@ class Checkpoint:
         files.replace(self._file, content.getvalue())
 
     def restore(self, model: "keras.Model") -> State | None:
-        """Put `model` into the saved state and return it; None where there is none that can be read.
+        """Set `model` to the saved state and return the rest of it; None if there is none that can be read.
 
         The model's optimizer must be built.
         """

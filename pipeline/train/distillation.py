@@ -1,28 +1,29 @@
-"""Distillation: networks that teach another one what they see in the images that it is trained on."""
+"""Distillation: a student learns the predictions of its teachers on the images that it is trained on."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import keras
 import tensorflow as tf
 
-from pipeline.core.schema import Teacher
-from pipeline.models import saved
+if TYPE_CHECKING:
+    from pipeline.core.schema import Teacher
 
-Teach = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-"""Takes (n, 48, 48, 1) images and their (n, k) labels, and returns the (n, k) labels that are to be learned."""
+Targets = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+"""From (n, 48, 48, 1) images and their (n, k) labels to the (n, k) targets of the loss."""
 
 
-class Student(keras.Model):
-    """A network in training whose teachers see each image as it does: augmented, in the same way.
+class Student(keras.Model):  # type: ignore[misc]
+    """A model in training whose teachers see each image as it does: augmented in the same way.
 
-    Source: Hinton et al. 2015, arXiv:1503.02531, of which the temperature is 1 here; the same view for both, Beyer et
-    al. 2022, arXiv:2106.05237. Accuracy and the loss on val are those of the labels alone.
+    Source: Hinton et al. 2015, arXiv:1503.02531, with a temperature of 1; the same view for both: Beyer et al. 2022,
+    arXiv:2106.05237. Accuracy and val loss are computed from the labels alone.
     """
 
-    def __init__(self, network: keras.Sequential, teach: Teach):
-        """Take over the layers of `network`."""
-        super().__init__(network.inputs, network.outputs, name=network.name)
-        self.teach = teach
+    def __init__(self, model: keras.Model, targets: Targets):
+        """Take over the layers of `model`."""
+        super().__init__(model.inputs, model.outputs, name=model.name)
+        self.targets = targets
 
     def compute_loss(
         self,
@@ -32,17 +33,17 @@ class Student(keras.Model):
         sample_weight: tf.Tensor | None = None,
         training: bool = True,
     ) -> tf.Tensor:
-        """Return the loss against the labels, in training those of `teach`."""
-        return super().compute_loss(x, self.teach(x, y) if training else y, y_pred, sample_weight, training)
+        """Return the loss against the labels, in training against `targets`."""
+        return super().compute_loss(x, self.targets(x, y) if training else y, y_pred, sample_weight, training)
 
 
-def teach(teacher: Teacher, classes: list[str]) -> Teach:
-    """Return what blends labels with the mean of what the networks of `teacher` say of `classes`, by its share."""
-    networks = saved.load_pinned(teacher.networks, classes)
+def soft_targets(teacher: "Teacher", teachers: list[keras.Model]) -> Targets:
+    """Return the function that blends labels with the mean prediction of the `teachers`, by the share of `teacher`."""
 
     def blend(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        seen = [images, images[:, :, ::-1]] if teacher.mirror else [images]
-        said = sum(network(view, training=False) for network in networks for view in seen) / len(networks) / len(seen)
-        return (1 - teacher.share) * labels + teacher.share * tf.stop_gradient(said)
+        views = [images, images[:, :, ::-1]] if teacher.flip else [images]
+        predicted = sum(model(view, training=False) for model in teachers for view in views)
+        predicted = predicted / len(teachers) / len(views)
+        return (1 - teacher.share) * labels + teacher.share * tf.stop_gradient(predicted)
 
     return blend

@@ -6,11 +6,13 @@ import keras
 from keras import ops
 
 
-class Muon(keras.optimizers.Muon):
-    """keras.optimizers.Muon whose steps are orthogonal for the kernels of convolutions too, seen as matrices.
+class Muon(keras.optimizers.Muon):  # type: ignore[misc]
+    """keras.optimizers.Muon with orthogonal steps for the kernels of convolutions too, taken as matrices.
 
     Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon: a kernel is flattened to (inputs of a
-    unit, units). What is named in `exclude_layers`, biases and batch normalization take steps of Adam.
+    unit, units). Layers named in `exclude_layers`, biases and batch normalization take steps of Adam.
+
+    `_should_use_adamw` is Keras' own and private: tests/test_optimizers.py fails if a version no longer calls it.
     """
 
     def _should_use_adamw(self, variable: keras.Variable) -> bool:

@@ -1,17 +1,17 @@
-"""Batch normalization in one operation, which is faster than Keras' own and gives the same."""
+"""Batch normalization as one operation: faster than Keras' own, with the same result."""
 
 import keras
 import tensorflow as tf
 
 
-class FusedBatchNormalization(keras.layers.BatchNormalization):
+class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     """keras.layers.BatchNormalization of (n, h, w, c) images over their last axis, computed by one kernel in training.
 
-    Keras composes it of some ten operations, each of which reads and writes the whole batch.
+    Keras uses some ten operations, each of which reads and writes the whole batch.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
-        """Return the normalized batch, and in training move the averages towards its mean and variance."""
+        """Return the normalized batch, and in training update the moving averages."""
         if not training:
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -31,11 +31,11 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
 
 
 def fused(layer: keras.Layer) -> keras.Layer:
-    """Return a copy of `layer`, with weights of its own, that is fused where it can be."""
+    """Return a copy of `layer` with weights of its own, fused if possible."""
     kind = FusedBatchNormalization if _fusable(layer) else type(layer)
     return kind.from_config(layer.get_config())
 
 
 def _fusable(layer: keras.Layer) -> bool:
-    plain = type(layer) is keras.layers.BatchNormalization and layer.center and layer.scale and not layer.synchronized
-    return plain and len(layer.input.shape) == 4 and layer.axis in (-1, 3)
+    default = type(layer) is keras.layers.BatchNormalization and layer.center and layer.scale and not layer.synchronized
+    return default and len(layer.input.shape) == 4 and layer.axis in (-1, 3)

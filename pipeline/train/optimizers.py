@@ -1,16 +1,20 @@
 """The optimizer and its learning rate over the training."""
 
+from typing import TYPE_CHECKING
+
 import keras
 
-from pipeline.core.schema import Optimizer, Schedule
 from pipeline.train.muon import Muon
 
+if TYPE_CHECKING:
+    from pipeline.core.schema import Optimizer, Schedule
 
-def build(optimizer: Optimizer, schedule: Schedule, steps: int) -> keras.Optimizer:
+
+def build(optimizer: "Optimizer", schedule: "Schedule", steps: int) -> keras.Optimizer:
     """Return the optimizer of a training of `steps` steps.
 
-    Weight decay, where the optimizer has one, is decoupled (Loshchilov and Hutter 2019, arXiv:1711.05101), and
-    spares biases and what belongs to batch normalization.
+    Weight decay, if the optimizer has it, is decoupled (Loshchilov and Hutter 2019, arXiv:1711.05101), and does not
+    apply to biases and batch normalization.
     """
     settings = optimizer.model_dump(exclude={"name"})
     settings["learning_rate"] = rate(schedule, optimizer.learning_rate, steps)
@@ -20,7 +24,7 @@ def build(optimizer: Optimizer, schedule: Schedule, steps: int) -> keras.Optimiz
     if optimizer.name == "adamw":
         built = keras.optimizers.AdamW(**settings)
     elif optimizer.name == "muon":
-        # Muon is not for a dense layer that tells classes apart, nor for kernels that see one channel each: Adam is.
+        # Muon is not meant for the output layer, nor for depthwise kernels, which see one channel each: Adam is.
         built = Muon(**settings, adam_weight_decay=decay, exclude_layers=["dense", "depthwise"])
     else:
         built = keras.optimizers.SGD(**settings, nesterov=True)
@@ -28,7 +32,7 @@ def build(optimizer: Optimizer, schedule: Schedule, steps: int) -> keras.Optimiz
     return built
 
 
-def rate(schedule: Schedule, peak: float, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
+def rate(schedule: "Schedule", peak: float, steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """Return the learning rate, `peak` at its highest, over `steps` steps."""
     if schedule.name == "constant":
         return peak

@@ -1,4 +1,4 @@
-"""The networks in weights/, scored anew: what results/recipes/ says of the seed whose network was kept."""
+"""The networks in weights/, scored anew: what results/experiments/ says of the seed whose network was kept."""
 
 import hashlib
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def _scored(recorded: dict[str, Any]) -> Check:
         },
         "accuracy": {way: {name: split["accuracy"] for name, split in s.items()} for way, s in scores.items()},
     }
-    check = Check(f"results/recipes/{recorded['recipe']}.json, weights/{path.name} scored anew")
+    check = Check(f"results/experiments/{recorded['recipe']}.json, weights/{path.name} scored anew")
     of_seed = _of_seed(recorded)
     losses = [[split["loss"] for split in s.values()] for s in (of_seed["weights"]["scores"], scores["single"])]
     alike = losses[0] == losses[1] and not tolerance.changed(recorded)

@@ -72,7 +72,7 @@ def _single(run: dict[str, Any], metrics: dict[str, Any], speed: dict[str, float
     from pipeline.tracking.headline import headline
 
     facts = saved.info(paths.Outputs().model, len(run["config"]["data"]["classes"]))
-    numbers = {"parameters": metrics["model"]["parameters"], "epoch_kept": run["epoch"]}
+    numbers = {"parameters": metrics["model"]["parameters"], "best_epoch": run["epoch"]}
     numbers |= {"devices": run["hardware"]["devices"]}
     numbers |= {"temperature": facts.temperature, "threshold": facts.threshold}
     return {key: float(value) for key, value in {**numbers, **headline(metrics), **speed}.items()}

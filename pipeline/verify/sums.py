@@ -21,7 +21,7 @@ def checks() -> Iterator[Check]:
 
 
 def _recipe(recorded: dict[str, Any]) -> Check:
-    check = Check(f"results/recipes/{recorded['recipe']}.json, summed up anew")
+    check = Check(f"results/experiments/{recorded['recipe']}.json, summed up anew")
     for way, splits in recorded["accuracy"].items():
         for name, split in splits.items():
             if each := split.get("each"):

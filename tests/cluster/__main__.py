@@ -54,7 +54,7 @@ def tell(what: str) -> None:
 def _project(folder: Path) -> Project:
     (folder / "project").mkdir()
     project = shrunk(folder / "project")
-    faces = project.path("conf/data/faces.yaml")
+    faces = project.path("conf/data/synthetic.yaml")
     faces.write_text(faces.read_text().replace("[8, 2, 2]", "[60, 2, 2]"))
     project.edit("params.yaml", "epochs: 1", f"epochs: {EPOCHS}")
     return project

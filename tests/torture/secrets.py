@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from pipeline.core.schema import EMOTIONS
+from pipeline.core.constants import EMOTIONS
 from pipeline.download import synthetic
 from tests.conftest import Project, free_port, shrunk, tracking_server, with_dvc
 from tests.torture import planted
@@ -93,7 +93,7 @@ def _project(folder: Path) -> Project:
     project.path("conf/data/served.yaml").write_text(
         f"{SERVED}classes: {json.dumps(EMOTIONS)}\ncounts: {json.dumps(COUNTS)}\n"
     )
-    project.edit("params.yaml", "data: faces", "data: served")
+    project.edit("params.yaml", "data: synthetic", "data: served")
     project.edit("params.yaml", "tracking: local", "tracking: server")
     return with_dvc(project)
 

@@ -73,7 +73,7 @@ def _train(project: Project, proxy: "_Proxy", when: str, mode: str | None) -> fl
 def _project(folder: Path, address: str) -> Project:
     folder.mkdir()
     project = shrunk(folder)
-    project.edit("conf/data/faces.yaml", r"angry: \[8, 2, 2\]", "angry: [2000, 2, 2]")
+    project.edit("conf/data/synthetic.yaml", r"angry: \[8, 2, 2\]", "angry: [2000, 2, 2]")
     project.edit("params.yaml", "epochs: 1", f"epochs: {EPOCHS}")
     project.edit("params.yaml", "tracking: local", "tracking: server")
     project.edit("conf/tracking/server.yaml", "^uri: .*", f"uri: {address}")

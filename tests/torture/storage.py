@@ -107,7 +107,7 @@ def _isolated(project: Project, place: Path, script: str, stage: str, more: str)
 
 def _kinds(project: Project, folder: Path) -> Iterator[tuple[str, Path, Callable[[Path], Any]]]:
     """Yield kinds of files, a folder or file of each, and the function of the project that reads it."""
-    from pipeline.core.schema import EMOTIONS, SPLITS
+    from pipeline.core.constants import EMOTIONS, SPLITS
     from pipeline.data import archive, arrays
     from pipeline.metrics import predictions
 

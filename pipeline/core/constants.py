@@ -1,0 +1,8 @@
+"""Facts about FER-2013 that numbers depend on."""
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+"""The classes in alphabetical order, as Kaggle's folders are; a label on disk is an index into them."""
+
+SPLITS = ("train", "val", "test")
+IMAGE_SIZE = 48
+"""Pixels along each side of an image; images are grey, 8 bits."""

@@ -1,0 +1,73 @@
+"""Checks content from a file or the command line against a schema; mistakes become one line each."""
+
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import ValidationError
+
+from pipeline.core.errors import PipelineError
+from pipeline.core.section import Section
+
+S = TypeVar("S", bound=Section)
+MOST = 5
+"""Mistakes that are shown at once."""
+
+
+def validate(kind: type[S], content: Any, where: str, prefix: str = "") -> S:
+    """Return `content` as a `kind`; `where` is the file, and `prefix` the section there, that it comes from.
+
+    Raises PipelineError with a line for each key that is unknown, missing, of a wrong type or out of its bounds.
+    """
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        lines = [_line(kind, each, prefix) for each in error.errors()[:MOST]]
+        raise PipelineError(f"{where}: " + "\n".join(lines)) from error
+
+
+def _line(kind: type[Section], error: Any, prefix: str) -> str:
+    """Return the key, its value, and what is accepted."""
+    names, section = [prefix] if prefix else [], kind
+    annotation: Any = kind
+    for part in error["loc"]:
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            section = annotation
+        annotation, named = _step(annotation, part)
+        names += [str(part)] if named else []
+    key = ".".join(names)
+    if error["type"] == "extra_forbidden":
+        return f"unknown key '{key}'; accepted: {', '.join(section.model_fields)}"
+    if error["type"] == "missing":
+        return f"key '{key}' is missing"
+    message = error["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should be", "accepted:").replace("Input tag", "name")
+    return f"{key} is {error['input']!r}; {message}" if key and "accepted:" in message else f"{key} {message}".strip()
+
+
+def _step(annotation: Any, part: Any) -> tuple[Any, bool]:
+    """Return the annotation that `part` of an error's location leads to, and whether it is a key of the content.
+
+    Pydantic's locations also contain the kind of a section that has several.
+    """
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        field = annotation.model_fields.get(str(part))
+        return (field.annotation if field else None), True
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [kind for kind in map(_plain, get_args(annotation)) if kind is not NoneType]
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, Section) and part in (kind.__name__, *_tags(kind)):
+                return kind, False
+        return _step(kinds[0], part) if len(kinds) == 1 else (None, True)
+    arguments = get_args(annotation)
+    return (arguments[-1] if arguments else None), True  # of a dictionary or a list
+
+
+def _plain(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _tags(kind: type[Section]) -> tuple[Any, ...]:
+    field = kind.model_fields.get("name")
+    return get_args(field.annotation) if field else ()

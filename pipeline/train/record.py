@@ -1,0 +1,45 @@
+"""results/run.json: what is known of a training."""
+
+from pathlib import Path
+from typing import Any
+
+from pipeline.core import files
+from pipeline.core.schema import TrainingConfig
+from pipeline.core.section import Section
+from pipeline.core.validation import validate
+
+
+class Dataset(Section):
+    """The dataset of a training: its name, and the SHA-256 of its pixels and labels."""
+
+    name: str
+    digest: str
+
+
+class RunRecord(Section):
+    """A training: its MLflow run, dataset, settings, time in seconds, the epoch of its weights and that one's scores.
+
+    `val` holds the metrics of pipeline/metrics/scores.py on val.
+    """
+
+    mlflow_run_id: str
+    mlflow_experiment: str
+    checkpoint: str
+    data: Dataset
+    config: TrainingConfig
+    seconds: float
+    epoch: int
+    val: dict[str, Any]
+    git_commit: str | None
+    versions: dict[str, str]
+    hardware: dict[str, Any]
+
+
+def write(path: Path, record: RunRecord) -> None:
+    """Write `record` to the JSON file `path`."""
+    files.write_json(path, record.model_dump())
+
+
+def read(path: Path) -> RunRecord:
+    """Return the record in the file `path`; raise PipelineError if it is missing or not valid."""
+    return validate(RunRecord, files.read_json(files.require_file(path)), str(path))
