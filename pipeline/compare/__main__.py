@@ -50,7 +50,7 @@ def compare(tracker: "Tracker", wanted: list[str], split: str) -> Path:
     content = {"data": data, "rows": listed, "differences": verdicts}
     files.write_json(folder / "comparison.json", content)
     pictures = {name: page.picture(figure) for name, figure in figures.items()}
-    written = page.render(TEMPLATE, **content, pictures=pictures, drawn=data["name"] == "faces")
+    written = page.render(TEMPLATE, **content, pictures=pictures, synthetic=data["name"] == "synthetic")
     files.replace(folder / "comparison.html", written.encode())
     print(ranking.aligned(_table(rows)))
     print("\n" + "\n".join(difference["verdict"] for difference in verdicts))

@@ -59,7 +59,7 @@ def _obtain(data: Data, temporary: Path) -> str:
             folder = _kaggle(data.kaggle)
             _copy(folder, temporary)
             return f"Kaggle's {data.kaggle} in {folder}"
-        if source == "faces":
+        if source == "synthetic":
             from pipeline.download import synthetic
 
             synthetic.draw(temporary, dict(data.counts), data.synthetic_seed)
@@ -112,7 +112,7 @@ def _kaggle(handle: str) -> Path:
 
 
 def _ways(data: Data) -> str:
-    if "faces" in data.sources:
+    if "synthetic" in data.sources:
         return ""
     return (
         f"\nWays forward: set data.archive in conf/data/{data.name}.yaml, or {VARIABLE}=/path/to/fer2013.zip, "

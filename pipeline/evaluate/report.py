@@ -53,7 +53,7 @@ def _render(
         audit=audit,
         counted=[emotion for emotion in EMOTIONS if emotion in counted],
         pictures={name: page.picture(figure) for name, figure in figures.items()},
-        drawn=metrics["data"]["name"] == "faces",
+        synthetic=metrics["data"]["name"] == "synthetic",
         scored=SCORED,
         means=[way for way in MEANS if way in metrics],
         seed=seed,
