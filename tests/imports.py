@@ -1,6 +1,7 @@
 """The project's own import graph, read from the code without running it."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,19 +13,24 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def imported(module: Path) -> set[Path]:
+@functools.cache
+def imported(module: Path) -> frozenset[Path]:
     """Return the project's modules that `module` imports when it runs: not those under `if TYPE_CHECKING`."""
-    found = set()
+    paths = [ROOT / name.replace(".", "/") for name in names(module) if name.split(".")[0] == "pipeline"]
+    files = {file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py")}
+    return frozenset(file for file in files if file.exists())
+
+
+@functools.cache
+def names(module: Path) -> frozenset[str]:
+    """Return what `module` imports when it runs, dotted."""
+    found: set[str] = set()
     for node in _running(ast.parse(module.read_text("utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pipeline":
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names if alias.name.split(".")[0] == "pipeline"]
-        for name in names:
-            path = ROOT / name.replace(".", "/")
-            found |= {file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()}
-    return found
+            found |= {alias.name for alias in node.names}
+    return frozenset(found)
 
 
 def _running(tree: ast.AST) -> Iterator[ast.AST]:
@@ -58,5 +64,6 @@ def room(module: Path) -> str:
     return parts[0] if len(parts) > 1 else ""
 
 
+@functools.cache
 def only_a_docstring(module: Path) -> bool:
     return module.name == "__init__.py" and len(ast.parse(module.read_text("utf-8")).body) == 1

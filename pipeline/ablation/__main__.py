@@ -12,8 +12,8 @@ from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
 from pipeline.core.section import Count, Section
 from pipeline.core.validation import validate
-from pipeline.experiment.__main__ import ELSEWHERE, check_only
 from pipeline.readme import ablations
+from pipeline.sweep.plan import WHERE, check_only
 
 ABLATIONS = paths.CONF / "ablation"
 
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     """Write results/ablations/NAME.json: `python -m pipeline.ablation sprint`."""
     name, *elsewhere = arguments or [""]
     settings = load(name)
-    check_only(elsewhere, ELSEWHERE[1:])  # the file says which seeds
+    check_only(elsewhere, WHERE)  # the file says which seeds
     for changes in ([], *settings.without.values(), *settings.added.values()):
         config.compose([*settings.overrides, *changes])  # all of them before any work
     from pipeline.core.redact import redact

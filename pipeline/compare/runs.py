@@ -3,7 +3,6 @@
 import json
 import re
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import yaml
@@ -12,7 +11,7 @@ from pipeline.core import files, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.nested import flatten
 from pipeline.metrics import predictions
-from pipeline.tracking.failures import reason
+from pipeline.tracking import finding
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as Stored
@@ -63,14 +62,14 @@ def find(tracker: "Tracker", wanted: list[str], split: str) -> list[Run]:
 def _matching(tracker: "Tracker", text: str) -> "list[Stored]":
     quoted = text.replace("'", "''")
     if FILTER.match(text):
-        if not (runs := _search(tracker, text)):
+        if not (runs := finding.search(tracker, text)):
             raise PipelineError(f"no run matches the filter {text!r}")
         return runs
-    if re.fullmatch(r"[0-9a-f]{6,32}", text) and (runs := _search(tracker, f"attributes.run_id LIKE '{text}%'")):
+    if re.fullmatch(r"[0-9a-f]{6,32}", text) and (runs := finding.search(tracker, f"attributes.run_id LIKE '{text}%'")):
         return _only(runs, f"ids begin with {text}")
-    if runs := _search(tracker, f"attributes.run_name = '{quoted}'"):
+    if runs := finding.search(tracker, f"attributes.run_name = '{quoted}'"):
         return _only(runs, f"are called {text!r}")
-    if runs := _search(tracker, f"tags.sweep = '{quoted}'"):
+    if runs := finding.search(tracker, f"tags.sweep = '{quoted}'"):
         return runs
     raise PipelineError(
         f"no run {text!r} in {tracker.name}; accepted: an id or its beginning (6 or more letters), a name, "
@@ -86,40 +85,15 @@ def _only(runs: "list[Stored]", what: str) -> "list[Stored]":
 
 
 def _children(tracker: "Tracker", run: "Stored") -> "list[Stored]":
-    return _search(tracker, f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
-
-
-def _search(tracker: "Tracker", text: str) -> "list[Stored]":
-    import mlflow
-
-    runs, token = [], None
-    try:
-        while token is None or token:
-            page = tracker.client.search_runs([tracker.experiment_id], text, page_token=token)
-            runs, token = [*runs, *page], page.token or ""
-    except mlflow.MlflowException as error:
-        raise PipelineError(f"{text!r} is no filter that MLflow takes: {reason(error)}") from error
-    return runs
+    return finding.search(tracker, f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
 
 
 def read(tracker: "Tracker", run: "Stored", split: str) -> Run:
     """Return what a stored training left; raises PipelineError where its artifacts are not all there."""
     with tempfile.TemporaryDirectory() as folder:
-        history = files.read_csv(_artifact(tracker, run, "history.csv", folder))
-        predicted = predictions.load(_artifact(tracker, run, f"predictions_{split}.npz", folder))
+        history = files.read_csv(finding.artifact(tracker, run, "history.csv", folder))
+        predicted = predictions.load(finding.artifact(tracker, run, f"predictions_{split}.npz", folder))
     return Run(run.info.run_id, run.info.run_name, run.data.params, run.data.tags, history, predicted)
-
-
-def _artifact(tracker: "Tracker", run: "Stored", name: str, folder: str) -> Path:
-    import mlflow
-
-    try:
-        return Path(tracker.client.download_artifacts(run.info.run_id, name, folder))
-    except (mlflow.MlflowException, OSError) as error:
-        raise PipelineError(
-            f"run {run.info.run_name!r} ({run.info.run_id[:8]}) has no {name}: jobs of a sweep are not scored on test, "
-            "and artifacts may be elsewhere"
-        ) from error
 
 
 def same_but_seed(runs: list[Run]) -> list[list[Run]]:

@@ -10,13 +10,12 @@ from pipeline.core import files, paths, runtime
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
 from pipeline.readme.recipes import text
+from pipeline.sweep.plan import WHERE, check_only
 
 if TYPE_CHECKING:
     import numpy as np
 
 SEEDS = "seed=1,2,3"
-ELSEWHERE = ("seed", "tracking", "hydra/launcher", "hydra.launcher")
-"""What may be given besides the recipe: all else would make it another one."""
 
 
 @command
@@ -44,15 +43,8 @@ def _read(arguments: list[str]) -> tuple[str, list[str]]:
     name, *overrides = arguments or [""]
     if name not in names:
         raise PipelineError(f"unknown recipe '{name}'; choose from {', '.join(names)}, the files of conf/experiment/")
-    check_only(overrides, ELSEWHERE)
+    check_only(overrides, ("seed", *WHERE))
     return name, overrides if any(o.startswith("seed=") for o in overrides) else [*overrides, SEEDS]
-
-
-def check_only(overrides: list[str], accepted: tuple[str, ...]) -> None:
-    """Raise PipelineError where one of `overrides` is not below a key of `accepted`."""
-    for override in overrides:
-        if not override.partition("=")[0].startswith(accepted):
-            raise PipelineError(f"{override} would make it another recipe; accepted: {', '.join(accepted)}")
 
 
 def summed(folders: list[Path]) -> dict[str, Any]:

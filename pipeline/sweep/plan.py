@@ -12,6 +12,9 @@ from pipeline.core import config, paths, provenance
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
 
+WHERE = ("tracking", "hydra/launcher", "hydra.launcher")
+"""The overrides that say where a training runs and is recorded, and change nothing of it."""
+
 
 class Planned(NamedTuple):
     """One combination: its overrides, which of them differ between jobs, and the configuration they give."""
@@ -68,3 +71,10 @@ def key(jobs: list[Planned], digests: list[str]) -> str:
     """Return the fingerprint of what the results depend on: configurations, datasets (`digests`) and code."""
     settings = [(job.swept, job.cfg.model_dump(exclude={"evaluate"})) for job in jobs]
     return provenance.fingerprint({job.cfg.model.name for job in jobs}, settings, digests)
+
+
+def check_only(overrides: list[str], accepted: tuple[str, ...]) -> None:
+    """Raise PipelineError if one of `overrides` is not below a key of `accepted`."""
+    for override in overrides:
+        if not override.partition("=")[0].startswith(accepted):
+            raise PipelineError(f"{override} would change the experiment; accepted: {', '.join(accepted)}")

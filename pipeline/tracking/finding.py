@@ -1,4 +1,4 @@
-"""Finds the trainings of a store, and what they left there."""
+"""Finds runs of a store, and their artifacts."""
 
 import re
 from pathlib import Path
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def newest(tracker: "Tracker", most: int) -> "list[Run]":
-    """Return the newest finished trainings that were scored, at most so many."""
-    finished = "attributes.status = 'FINISHED' AND metrics.val/accuracy > 0"
+    """Return the newest finished trainings, at most `most`."""
+    finished = "attributes.status = 'FINISHED' AND metrics.`val/accuracy` > 0"
     return list(tracker.client.search_runs([tracker.experiment_id], finished, max_results=most))
 
 
@@ -53,3 +53,31 @@ def fetch(tracker: "Tracker", where: str, file: str, folder: Path) -> Path:
         return Path(tracker.client.download_artifacts(run_id, file, str(folder)))
     except (mlflow.MlflowException, OSError) as error:
         raise PipelineError(f"{where} gives no {file}: {reason(error)}") from error
+
+
+def search(tracker: "Tracker", text: str) -> "list[Run]":
+    """Return all runs that match the filter `text`; raise PipelineError if MLflow does not accept it."""
+    import mlflow
+
+    runs: list[Run] = []
+    token = None
+    try:
+        while token is None or token:
+            page = tracker.client.search_runs([tracker.experiment_id], text, page_token=token)
+            runs, token = [*runs, *page], page.token or ""
+    except mlflow.MlflowException as error:
+        raise PipelineError(f"{text!r} is not a filter that MLflow accepts: {reason(error)}") from error
+    return runs
+
+
+def artifact(tracker: "Tracker", run: "Run", name: str, folder: str) -> Path:
+    """Download the artifact `name` of `run` into `folder`; raise PipelineError if it is not there."""
+    import mlflow
+
+    try:
+        return Path(tracker.client.download_artifacts(run.info.run_id, name, folder))
+    except (mlflow.MlflowException, OSError) as error:
+        raise PipelineError(
+            f"run {run.info.run_name!r} ({run.info.run_id[:8]}) has no {name}: jobs of a sweep are not scored on test, "
+            "and artifacts may be elsewhere"
+        ) from error
