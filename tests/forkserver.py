@@ -9,6 +9,7 @@ The server imports nothing before its first command, and ends with the process t
 """
 
 import atexit
+import contextlib
 import functools
 import gc
 import importlib
@@ -25,7 +26,6 @@ import tempfile
 import traceback
 import types
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,10 +35,10 @@ PACKAGES = """
     mlflow.store.tracking.sqlalchemy_store mlflow.store.model_registry.sqlalchemy_store
     sqlalchemy.dialects.sqlite alembic.command matplotlib.pyplot matplotlib.backends.backend_agg matplotlib.style.core
     dvc.cli.parser dvc.repo dvc.repo.reproduce dvc.repo.experiments dvc.repo.metrics.show
-""".split()
+"""
 
 
-@contextmanager
+@contextlib.contextmanager
 def running() -> Iterator[Path]:
     """Start a fork server, and yield the folder of the programs that use it."""
     with tempfile.TemporaryDirectory(prefix="forks-") as folder:
@@ -63,14 +63,15 @@ def running() -> Iterator[Path]:
 
 def serve(listener: socket.socket) -> tuple[list[str], str, dict[str, str]] | None:
     """Fork for each request. Return its arguments, folder and environment in the fork, None when stdin is closed."""
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks that wait
     while listener in select.select([listener, sys.stdin], [], [])[0]:
         prepare()
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:  # so that their CPU seconds are counted
+                pass
         connection, _ = listener.accept()
         with connection:
             if os.fork() == 0:
                 listener.close()
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 size, streams, _, _ = socket.recv_fds(connection, 4, 3)
                 with connection.makefile("rb") as file:
                     request = marshal.loads(file.read(int.from_bytes(size)))
@@ -86,11 +87,11 @@ def serve(listener: socket.socket) -> tuple[list[str], str, dict[str, str]] | No
 def wait(pid: int, connection: socket.socket) -> None:
     """Send the exit code of the process `pid`, and end; kill it if the client, at the other end, ends before it."""
     process = os.pidfd_open(pid)
-    if process in select.select([process, connection], [], [])[0]:
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        connection.sendall(code.to_bytes(4, signed=True))
-    else:
+    if process not in select.select([process, connection], [], [])[0]:
         os.kill(pid, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    with contextlib.suppress(BrokenPipeError):
+        connection.sendall(code.to_bytes(4, signed=True))
     os._exit(0)
 
 
@@ -102,7 +103,7 @@ def prepare() -> None:
     """
     sys.path[0] = str(ROOT)
     importlib.import_module("pipeline.core.runtime").configure()
-    for name in PACKAGES:
+    for name in PACKAGES.split():
         importlib.import_module(name)
     for name in [name for name in sys.modules if name.partition(".")[0] == "pipeline"]:
         del sys.modules[name]
