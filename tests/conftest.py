@@ -12,9 +12,11 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import forkserver
 from tests.processes import running
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,16 +53,25 @@ class Project:
     def __init__(self, folder: Path):
         self.folder = folder
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run `command`; with `check`, fail the test, showing what was printed, where it does not exit with 0."""
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment(environment), capture_output=True, text=True
-        )
+    def run(
+        self, *command: str, check: bool = True, real: bool = False, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `command`; with `check`, fail the test, showing what was printed, if it does not exit with 0.
+
+        The project's commands in it run in forks of tests/forkserver.py, unless `real`, or with settings that
+        TensorFlow reads when it is imported.
+        """
+        real = real or "FORKS" not in os.environ or any(name.startswith("TF_") for name in environment)
+        environment = self.environment(environment)
+        if not real:
+            environment["PATH"] = f"{os.environ['FORKS']}:{environment['PATH']}"
+            command = ("python" if command[0] == sys.executable else command[0], *command[1:])
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 
     def start(self, *command: str) -> subprocess.Popen:
-        """Start `command` as the leader of a process group of its own, its output to be read line by line."""
+        """Start `command`, no fork, as the leader of a process group of its own, its output to be read line by line."""
         pipe = subprocess.PIPE
         return subprocess.Popen(
             command, cwd=self.folder, env=self.environment(), stdout=pipe, text=True, start_new_session=True
@@ -71,11 +82,12 @@ class Project:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
         return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **(more or {})}
 
-    def stage(self, name: str, *overrides: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-        return self.run(sys.executable, "-m", f"pipeline.{name}", *overrides, check=check, **environment)
+    def stage(self, name: str, *overrides: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run the command `name`; `options` are those of `run`."""
+        return self.run(sys.executable, "-m", f"pipeline.{name}", *overrides, **options)
 
-    def repro(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
-        return self.run("dvc", "repro", *arguments, check=check, **environment)
+    def repro(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        return self.run("dvc", "repro", *arguments, **options)
 
     def path(self, name: str) -> Path:
         return self.folder / name
@@ -159,8 +171,23 @@ def config() -> Callable[..., "object"]:
     return lambda *overrides: compose(list(overrides))[0]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the fork server, which all workers share, in the process that starts them."""
+    if sys.platform == "linux" and "FORKS" not in os.environ:
+        stack = contextlib.ExitStack()
+        config.add_cleanup(stack.close)
+        os.environ["FORKS"] = str(stack.enter_context(forkserver.running()))
+        stack.callback(os.environ.pop, "FORKS")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the slow tests first: the last to end would otherwise run alone, beside idle workers."""
+    """Mark the tests on copies of the project, whose commands are processes.
+
+    Start the slow tests first: the last to end would otherwise run alone, beside idle workers.
+    """
+    for item in items:
+        if "project" in item.fixturenames or "finished" in item.fixturenames:
+            item.add_marker("process")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
