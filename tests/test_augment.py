@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import augment
-from tests.recipes import changed_by
+from tests.settings import changed_by
 
 
 def drawn(n: int, seed: int = 0, **settings) -> np.ndarray:

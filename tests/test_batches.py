@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.data import batches
 from pipeline.data.arrays import Split
-from tests.recipes import AS_THEY_ARE, changed_by
+from tests.settings import AS_THEY_ARE, changed_by
 
 TARGETS = np.eye(3, dtype=np.float32)
 AUGMENT = changed_by(mirror=True, rotation=10.0, zoom=0.1, shift=0.1, mixup=0.3, cutmix=0.3, erase=0.3)

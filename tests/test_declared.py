@@ -1,54 +1,46 @@
-"""dvc.yaml declares exactly what the stages' code reads."""
+"""dvc.yaml declares what decides each stage's outputs, and nothing else."""
 
 import ast
 import hashlib
-from pathlib import Path
 
 import pytest
 import yaml
 
-from pipeline.core import paths
-from pipeline.core.config import GROUPS
+from pipeline.core import paths, provenance
+from tests.imports import PACKAGE, ROOT, closure, relative
 
-ROOT = Path(__file__).resolve().parents[1]
 STAGES = ("download", "preprocess", "train", "evaluate")
 DECLARED = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
-UNDECLARED = {"tracking"}
-"""Sections that change no result: only where it is recorded."""
+GROUPS = ("data", "augment", "model", "optimizer", "schedule", "teacher", "tracking")
+CORE = ("command", "config", "locks", "nested", "params", "paths", "progress", "provenance", "redact", "renamed")
+CHANGES_NO_OUTPUT = (
+    "tracking",
+    "pipeline/train/record.py",
+    "pipeline/train/checkpoint.py",
+    *(f"pipeline/core/{name}.py" for name in (*CORE, "schema", "stage", "validation")),
+)
+"""What records, starts, checks or names: no dependency of a stage, unless a training's weights go through it."""
+TEMPLATES = {"pipeline/evaluate/report.html.jinja", "pipeline/plots/page.css"}
+ARCHITECTURES = {"pipeline/models/${choices.model}.py", "pipeline/models/patch_cnn.py"}
 
 
-def imported(module: Path, seen: set[Path]) -> set[Path]:
-    """Return the modules of the package that `module` imports, anywhere in it and however far away."""
-    if module in seen:
-        return seen
-    seen.add(module)
-    for node in ast.walk(ast.parse(module.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "pipeline":
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names if alias.name.split(".")[0] == "pipeline"]
-        for name in names:
-            path = ROOT / name.replace(".", "/")
-            for file in (path.with_suffix(".py"), path / "__init__.py"):
-                if file.exists():
-                    imported(file, seen)
-    return seen
+def code(stage: str) -> set[str]:
+    """Return the modules that decide the outputs of `stage`."""
+    if stage == "train":
+        return {relative(module) for module in closure(PACKAGE / "train" / "fit.py")} | ARCHITECTURES
+    modules = {relative(module) for module in closure(PACKAGE / stage / "stage.py", without=CHANGES_NO_OUTPUT)}
+    return modules | (TEMPLATES if stage == "evaluate" else set())
 
 
-def only_a_docstring(module: Path) -> bool:
-    return len(ast.parse(module.read_text()).body) == 1 and module.name == "__init__.py"
+def params(stage: str) -> set[str]:
+    return {param for param in DECLARED[stage]["params"] if isinstance(param, str)}
 
 
-def sections_read(stage: str) -> set[str]:
-    """Return the sections of the configuration that the stage's module takes from `cfg`."""
-    nodes = ast.walk(ast.parse((ROOT / f"pipeline/{stage}.py").read_text()))
-    return {
-        node.attr
-        for node in nodes
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cfg"
-    }
+def options(stage: str) -> dict[str, list[str] | None]:
+    """Return the files of conf/ that `stage` declares, each with its keys; None is all of them."""
+    found = [param for param in DECLARED[stage]["params"] if isinstance(param, dict)]
+    return {name: keys for param in found for name, keys in param.items()}
 
 
 def outs(stage: str) -> set[str]:
@@ -57,36 +49,52 @@ def outs(stage: str) -> set[str]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_imported_module_is_a_dependency_or_in_one_and_none_is_idle(stage):
-    code = {ROOT / "pipeline" / f"{stage}.py"} | imported(ROOT / f"pipeline/{stage}.py", set())
-    deps = {ROOT / dep for dep in DECLARED[stage]["deps"] if dep.startswith("pipeline/")}
-    covered = {file: [dep for dep in deps if dep == file or dep in file.parents] for file in code}
-    assert [file for file, by in covered.items() if not by and not only_a_docstring(file)] == []
-    assert [by for by in covered.values() if len(by) > 1] == []
-    assert deps == {dep for by in covered.values() for dep in by}
+def test_the_code_that_decides_the_outputs_is_declared_and_no_other(stage):
+    declared = {dep for dep in DECLARED[stage]["deps"] if dep.startswith("pipeline/")}
+    assert declared == code(stage)
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_section_read_is_declared_and_no_other(stage):
-    read = sections_read(stage) - UNDECLARED
-    groups = read & set(GROUPS)
-    params = {f"choices.{group}" for group in groups} | (read & set(PARAMS))
-    conf = {f"conf/{group}/${{choices.{group}}}.yaml" for group in groups} | {"conf/config.yaml"}
-    assert read
-    assert set(DECLARED[stage]["params"]) == params
-    assert {dep for dep in DECLARED[stage]["deps"] if dep.startswith("conf/")} == conf
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_is_its_module(stage):
+def test_a_stage_is_its_folder(stage):
     assert DECLARED[stage]["cmd"] == f"python -m pipeline.{stage}"
+
+
+def test_the_params_of_train_are_all_of_its_settings():
+    from pipeline.core.schema import TrainingConfig
+
+    sections = set(TrainingConfig.model_fields)
+    groups = sections & set(GROUPS)
+    assert params("train") == {f"choices.{group}" for group in groups} | (sections & set(PARAMS))
+    data = TrainingConfig.model_fields["data"].annotation.model_fields
+    expected = {f"conf/{group}/${{choices.{group}}}.yaml": None for group in groups}
+    assert options("train") == {**expected, "conf/data/${choices.data}.yaml": list(data)}
+
+
+def test_the_params_of_download_and_preprocess_are_what_decides_the_images():
+    assert params("download") == params("preprocess") == {"choices.data"}
+    (download,), (preprocess,) = (options(stage).values() for stage in ("download", "preprocess"))
+    assert set(download) - set(preprocess) == {"sources", "archive", "kaggle"}
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse((PACKAGE / "download" / "stage.py").read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "data"
+    }
+    assert used == set(download)
+
+
+def test_every_option_of_data_has_all_of_the_declared_keys():
+    for option in (ROOT / "conf/data").glob("*.yaml"):
+        assert set(yaml.safe_load(option.read_text())) == {
+            *options("download")["conf/data/${choices.data}.yaml"],
+            "classes",
+        }
 
 
 def test_the_paths_of_the_code_are_those_of_dvc_yaml():
     out = paths.Outputs(ROOT)
-    relative = {str(p.relative_to(ROOT)) for p in vars(out).values() if p.suffix}
+    relative_paths = {str(p.relative_to(ROOT)) for p in vars(out).values() if p.suffix}
     named = {o for stage in STAGES for o in outs(stage)}
-    assert relative <= named
+    assert relative_paths <= named
     assert str(paths.raw("${choices.data}").relative_to(paths.ROOT)) in named
     assert str(paths.arrays("${choices.data}").relative_to(paths.ROOT)) in named
 
@@ -94,27 +102,70 @@ def test_the_paths_of_the_code_are_those_of_dvc_yaml():
 def test_pictures_of_people_stay_out_of_git():
     pictures = ("samples", "inspection", "mistakes", "explanations")
     shown = {"results/report.html", *(f"results/{name}.png" for name in pictures)}
-    cached = {o for stage in STAGES for kind in ("outs",) for o in DECLARED[stage].get(kind, []) if isinstance(o, str)}
+    cached = {o for stage in STAGES for o in DECLARED[stage].get("outs", []) if isinstance(o, str)}
     ignored = {f"results{line}" for line in (ROOT / "results/.gitignore").read_text().split()}
     assert shown <= cached
     assert {o for o in cached if o.startswith("results/")} == ignored
 
 
-def test_a_key_stands_in_params_or_in_an_option_never_in_both():
+def test_a_key_is_in_params_or_in_an_option_never_in_both():
     for group in GROUPS:
         for option in (ROOT / "conf" / group).glob("*.yaml"):
             assert not set(yaml.safe_load(option.read_text())) & set(PARAMS.get(group, {})), option
 
 
 @pytest.mark.parametrize("option", ["first", "first_flip"])
-def test_a_teacher_is_the_network_that_stands_in_weights(option):
-    networks = yaml.safe_load((ROOT / f"conf/teacher/{option}.yaml").read_text())["networks"]
-    assert networks
-    assert networks == {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in networks}
+def test_a_teacher_is_the_model_in_weights(option):
+    models = yaml.safe_load((ROOT / f"conf/teacher/{option}.yaml").read_text())["models"]
+    assert models
+    assert models == {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in models}
 
 
-def test_an_option_of_data_is_named_like_its_file_and_one_of_model_like_its_network():
-    for option in (ROOT / "conf/data").glob("*.yaml"):
+@pytest.mark.parametrize("group", ["data", "model"])
+def test_an_option_of_data_or_model_has_the_name_of_its_file(group):
+    for option in (ROOT / "conf" / group).glob("*.yaml"):
         assert yaml.safe_load(option.read_text())["name"] == option.stem
-    networks = {yaml.safe_load(option.read_text())["name"] for option in (ROOT / "conf/model").glob("*.yaml")}
-    assert networks == {path.stem for path in (ROOT / "pipeline/models").glob("*.py")} - {"__init__"}
+        assert group == "data" or (PACKAGE / "models" / f"{option.stem}.py").is_file()
+
+
+class TestFingerprint:
+    """What moves the fingerprint of a training's code, by which checkpoints and sweeps are found again."""
+
+    @pytest.fixture
+    def copy(self, tmp_path, monkeypatch):
+        """Return the root of a copy of the code, which the fingerprint is computed from."""
+        for file in (ROOT / "dvc.yaml", *PACKAGE.rglob("*.py")):
+            target = tmp_path / file.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+        monkeypatch.setattr(paths, "ROOT", tmp_path)
+        return tmp_path
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("core/redact.py", "core/locks.py", "core/progress.py", "core/command.py", "core/stage.py"),
+            *("core/schema.py", "tracking/tracker.py", "train/stage.py", "train/record.py", "plots/learning.py"),
+            *("sweep/sweep.py", "compare/__main__.py", "models/vgg.py"),
+        ],
+    )
+    def test_what_records_shows_or_starts_and_other_architectures_do_not(self, copy, name):
+        before = provenance.fingerprint({"seed_cnn"})
+        file = copy / "pipeline" / name
+        file.write_text(file.read_text() + "\nCHANGED = 1\n")
+        assert provenance.fingerprint({"seed_cnn"}) == before
+
+    @pytest.mark.parametrize("name", ["data/augment.py", "train/loop.py", "models/seed_cnn.py", "core/constants.py"])
+    def test_what_decides_weights_does_but_not_its_comments_and_docstrings(self, copy, name):
+        before = provenance.fingerprint({"seed_cnn"})
+        file = copy / "pipeline" / name
+        file.write_text('"""Another docstring."""\n' + file.read_text().split('"""\n', 1)[1] + "\n# A comment.\n")
+        assert provenance.fingerprint({"seed_cnn"}) == before
+        file.write_text(file.read_text() + "\nCHANGED = 1\n")
+        assert provenance.fingerprint({"seed_cnn"}) != before
+
+    def test_a_new_architecture_does_not(self, copy):
+        before = provenance.fingerprint({"seed_cnn"})
+        (copy / "pipeline/models/new.py").write_text("class Options: ...\n")
+        assert provenance.fingerprint({"seed_cnn"}) == before
+        assert provenance.fingerprint({"new"}) != before

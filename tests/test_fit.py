@@ -1,4 +1,4 @@
-"""Training: the record, the kept epoch, divergence, and going on from a checkpoint."""
+"""Training: the history, the best epoch, divergence, and resuming from a checkpoint."""
 
 import shutil
 from pathlib import Path
@@ -9,11 +9,12 @@ import pytest
 from pipeline import models
 from pipeline.core import runtime
 from pipeline.core.errors import PipelineError
-from pipeline.core.schema import Adam, AdamW, Constant, Cosine, Optimizer, Schedule, SeedCnn, Train
+from pipeline.core.schema import Adam, AdamW, Constant, Cosine, Optimizer, Schedule, Train, TrainingConfig, TrainingData
 from pipeline.data.arrays import Split
-from pipeline.train import fit
+from pipeline.models.seed_cnn import Options
+from pipeline.train import loop
 from pipeline.train.checkpoint import Checkpoint
-from tests.recipes import AFFINE, NO_TEACHER
+from tests.settings import AFFINE, NO_TEACHER
 
 ADAM = Adam(name="adam", learning_rate=0.01, beta_1=0.9, beta_2=0.999)
 CONSTANT = Constant(name="constant")
@@ -36,7 +37,7 @@ def train(
     splits,
     checkpoint,
     epochs=3,
-    keep="last",
+    restore_best=False,
     learning_rate=0.01,
     stop_after=None,
     seen=None,
@@ -45,7 +46,8 @@ def train(
 ):
     """Train a small network of the seed's shape; return it and the state."""
     runtime.deterministic(7)
-    model = models.build(SeedCnn(name="seed_cnn", filters=4, dense=[8, 8, 4], dropout=0.3), 2)
+    options = Options(name="seed_cnn", filters=4, dense=[8, 8, 4], dropout=0.3)
+    model = models.build(options, 2)
 
     def on_epoch(history):
         if seen is not None:
@@ -53,10 +55,17 @@ def train(
         if len(history) == stop_after:
             raise KeyboardInterrupt
 
-    settings = Train(epochs=epochs, batch_size=16, keep=keep, label_smoothing=0.0)
-    optimizer = optimizer.model_copy(update={"learning_rate": learning_rate})
-    recipe = fit.TrainingConfig(["happy", "sad"], AFFINE, optimizer, schedule, NO_TEACHER, settings, 7)
-    return model, fit.fit(model, *splits, recipe, checkpoint, on_epoch)
+    config = TrainingConfig(
+        data=TrainingData(name="fer2013", classes=["happy", "sad"]),
+        augment=AFFINE,
+        model=options,
+        optimizer=optimizer.model_copy(update={"learning_rate": learning_rate}),
+        schedule=schedule,
+        teacher=NO_TEACHER,
+        seed=7,
+        train=Train(epochs=epochs, batch_size=16, restore_best=restore_best, label_smoothing=0.0),
+    )
+    return model, loop.fit(model, *splits, config, checkpoint, on_epoch)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +98,7 @@ def test_it_learns_and_records_every_epoch(splits, tmp_path):
         (AdamW(**ADAM.model_dump() | {"name": "adamw", "weight_decay": 0.1}), Cosine(name="cosine", warmup=0.3)),
     ],
 )
-def test_going_on_gives_the_same_bits_as_never_stopping(splits, tmp_path, optimizer, schedule):
+def test_resuming_gives_the_same_bits_as_never_stopping(splits, tmp_path, optimizer, schedule):
     settings = {"epochs": 4, "optimizer": optimizer, "schedule": schedule}
     whole, whole_state = train(splits, Checkpoint(tmp_path / "whole"), **settings)
     with pytest.raises(KeyboardInterrupt):
@@ -102,18 +111,30 @@ def test_going_on_gives_the_same_bits_as_never_stopping(splits, tmp_path, optimi
         np.testing.assert_array_equal(a, b)
 
 
-def test_the_best_epoch_is_kept(splits, tmp_path):
-    kept, state = train(splits, Checkpoint(tmp_path / "best"), epochs=5, keep="best", learning_rate=0.03)
-    epoch = fit.kept_epoch(state.history, "best")
+def test_restore_best_leaves_the_weights_of_the_best_epoch(splits, tmp_path):
+    best, state = train(splits, Checkpoint(tmp_path / "best"), epochs=5, restore_best=True, learning_rate=0.03)
+    epoch = loop.best_epoch(state.history)
+    assert epoch < 5, "the last epoch would show nothing"
     until, _ = train(splits, Checkpoint(tmp_path / "until"), epochs=epoch, learning_rate=0.03)
-    for a, b in zip(kept.get_weights(), until.get_weights(), strict=True):
+    for a, b in zip(best.get_weights(), until.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_of_equally_good_epochs_the_first_is_kept():
+def test_a_training_resumed_after_its_best_epoch_still_restores_it(splits, tmp_path):
+    settings = {"epochs": 5, "restore_best": True, "learning_rate": 0.03}
+    whole, state = train(splits, Checkpoint(tmp_path / "whole"), **settings)
+    epoch = loop.best_epoch(state.history)
+    assert epoch < 5, "the last epoch would show nothing"
+    with pytest.raises(KeyboardInterrupt):
+        train(splits, Checkpoint(tmp_path / "resumed"), **settings, stop_after=epoch)
+    resumed, _ = train(splits, Checkpoint(tmp_path / "resumed"), **settings)
+    for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_of_equally_good_epochs_the_first_is_the_best():
     history = [{"epoch": i + 1, "val_accuracy": v} for i, v in enumerate([0.2, 0.5, 0.5, 0.4])]
-    assert fit.kept_epoch(history, "best") == 2
-    assert fit.kept_epoch(history, "last") == 4
+    assert loop.best_epoch(history) == 2
 
 
 def test_divergence_stops_with_a_clear_error(splits, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import mixing
-from tests.recipes import AS_THEY_ARE, changed_by
+from tests.settings import AS_THEY_ARE, changed_by
 
 N = 400
 

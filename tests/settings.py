@@ -3,8 +3,8 @@
 from pipeline.core.schema import Augment, Teacher
 
 NUMBERS = ("rotation", "zoom", "shift", "mixup", "cutmix", "erase")
-AS_THEY_ARE = Augment(mirror=False, interpolation="bilinear", **dict.fromkeys(NUMBERS, 0.0))
-NO_TEACHER = Teacher(networks={}, share=0.0, mirror=False)
+AS_THEY_ARE = Augment(flip=False, interpolation="bilinear", **dict.fromkeys(NUMBERS, 0.0))
+NO_TEACHER = Teacher(models={}, share=0.0, flip=False)
 
 
 def changed_by(**changes: float | bool | str) -> Augment:
@@ -12,4 +12,4 @@ def changed_by(**changes: float | bool | str) -> Augment:
     return Augment(**{**AS_THEY_ARE.model_dump(), **changes})
 
 
-AFFINE = changed_by(mirror=True, rotation=10.0, zoom=0.1, shift=0.1)
+AFFINE = changed_by(flip=True, rotation=10.0, zoom=0.1, shift=0.1)
