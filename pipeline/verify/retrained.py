@@ -26,12 +26,12 @@ def quickest() -> Check | None:
     import numpy as np
 
     from pipeline.models import saved
-    from pipeline.readme import recipes
+    from pipeline.readme.__main__ import experiments
 
-    if not (found := recipes.found()):
+    if not (found := experiments()):
         return None
     recorded = found[0]
-    name, config = recorded["recipe"], {**recorded["config"], "seed": recorded["weights"]["seed"]}
+    name, config = recorded["experiment"], {**recorded["config"], "seed": recorded["weights"]["seed"]}
     cfg, _ = compose([f"experiment={name}", f"seed={config['seed']}"])
     print(f"trains the recipe {name} anew, with seed {cfg.seed}:")
     weights, accuracy = _train(cfg)
