@@ -10,6 +10,7 @@ from jinja2 import UndefinedError
 from pipeline.core import files, paths
 from pipeline.evaluate import report
 from pipeline.plots.page import _shown
+from pipeline.train import record
 
 FIGURES = [
     "samples",
@@ -22,22 +23,26 @@ FIGURES = [
     "mistakes",
     "explanations",
 ]
-BANNER = "Drawn faces: says nothing about real ones"
+BANNER = "Synthetic faces: they say nothing about real ones"
 
 
 def content(folder: Path = paths.ROOT) -> dict:
     """Return what the report shows, of the results in `folder`: the committed ones, unless another one is given."""
     out = paths.Outputs(folder)
-    read = {name: files.read_json(getattr(out, name)) for name in ("metrics", "speed", "run", "audit")}
-    return {**read, "history": files.read_csv(out.history)}
+    read = {name: files.read_json(getattr(out, name)) for name in ("metrics", "speed", "audit")}
+    return {**read, "run": record.read(out.run), "history": files.read_csv(out.history)}
 
 
-def drawn() -> dict:
+def synthetic() -> dict:
     """Return the same as if it were of synthetic faces."""
     parts = content()
-    for part in ("metrics", "run", "audit"):
-        parts[part]["data"]["name"] = "faces"
+    for part in ("metrics", "audit"):
+        parts[part]["data"]["name"] = "synthetic"
     return parts
+
+
+def of_run(parts: dict, **changes: object) -> None:
+    parts["run"] = parts["run"].model_copy(update=changes)
 
 
 def keys(value: object) -> dict:
@@ -102,13 +107,13 @@ def test_contents_lead_to_sections(page):
 def test_a_run_writes_the_keys_of_the_committed_results_which_the_other_tests_here_show(finished):
     committed, written = content(), content(finished.folder)
     for part in (committed, written):
-        part["history"] = part["history"][0]
+        part |= {"history": part["history"][0], "run": part["run"].model_dump()}
     assert keys(written) == keys(committed)
 
 
 def test_page_carries_name_digest_and_numbers(page):
     parts = content()
-    parts["run"] |= {"git_commit": "4f0c8e6b", "mlflow_run_id": "0123456789abcdef"}
+    of_run(parts, git_commit="4f0c8e6b", mlflow_run_id="0123456789abcdef")
     test, speed, run, audit = parts["metrics"]["test"], parts["speed"], parts["run"], parts["audit"]
     text = page(parts)
     for shown in (
@@ -117,15 +122,15 @@ def test_page_carries_name_digest_and_numbers(page):
         f"{test['accuracy_low']:.1%} to {test['accuracy_high']:.1%}",
         *(f"{test['loss']:.4f}", f"{speed['latency_ms_median']:.2f} ms", "3,589", "167,239", "3 of 7"),
         *(f"{audit['duplicates']['within']['train']['surplus']:,}", f"{audit['altered']['sharpness']['val']:.4g}"),
-        *(run["hardware"]["processor"], run["versions"]["keras"]),
+        *(run.hardware["processor"], run.versions["keras"]),
     ):
         assert shown in text, shown
 
 
-def test_drawn_faces_carry_a_banner_and_no_comparison(page):
+def test_synthetic_faces_carry_a_banner_and_no_comparison(page):
     parts = content()
     parts["metrics"]["kaggle_test"]["accuracy"] = 0.5543
-    faces, real = page(drawn()), page(parts)
+    faces, real = page(synthetic()), page(parts)
     assert BANNER in faces
     assert BANNER not in real
     assert "52.43%" not in faces
@@ -140,18 +145,18 @@ def test_subset_of_emotions_is_not_compared(page):
     scores["emotions"] = {emotion: scores["emotions"][emotion] for emotion in classes}
     parts["audit"]["images"] = {split: {e: counts[e] for e in classes} for split, counts in images.items()}
     del parts["audit"]["images"]["val"]["fear"]
-    parts["run"]["config"]["data"]["classes"] = classes
+    trained_on = parts["run"].config.data.model_copy(update={"classes": classes})
+    of_run(parts, config=parts["run"].config.model_copy(update={"data": trained_on}))
     text = page(parts)
     assert "52.43%" not in text
     assert "disgust" not in text
 
 
-@pytest.mark.parametrize("part", ["metrics", "speed", "run", "audit"])
-def test_a_number_that_is_missing_is_an_error_and_not_a_blank(page, part):
+@pytest.mark.parametrize(("part", "key"), [("metrics", "confident"), ("speed", "training_minutes"), ("audit", "blank")])
+def test_a_number_that_is_missing_is_an_error_and_not_a_blank(page, part, key):
     parts = content()
-    needed = {"metrics": "sure", "speed": "training_minutes", "run": "git_commit", "audit": "blank"}[part]
-    del parts[part][needed]
-    with pytest.raises(UndefinedError, match=needed):
+    del parts[part][key]
+    with pytest.raises(UndefinedError, match=key):
         page(parts)
 
 
@@ -164,7 +169,8 @@ def test_a_measure_of_the_audit_that_the_page_does_not_explain_is_an_error(page)
 
 def test_hostile_names_are_escaped(page):
     parts = content()
-    parts["run"]["config"]["<script>alert(1)</script>"] = {"x": '"><script>alert(2)</script>'}
+    of_run(parts, config=parts["run"].config.model_copy(update={"seed": "<script>alert(1)</script>"}))
+    of_run(parts, hardware={**parts["run"].hardware, "processor": '"><script>alert(2)</script>'})
     parts["audit"]["altered"]["signs"] = ["<script>alert(3)</script>"]
     parts["metrics"]["data"]["name"] = "<script>alert(4)</script>"
     text = page(parts)
@@ -189,11 +195,11 @@ def test_settings_show_no_secrets(value, shown):
 
 def test_commit_that_does_not_give_the_numbers_is_said_to(page):
     parts = content()
-    parts["run"]["git_commit"] = "4f0c8e6b-dirty"
+    of_run(parts, git_commit="4f0c8e6b-dirty")
     text = page(parts)
     assert "git checkout 4f0c8e6b\n" in text
     assert "differed from this commit" in text
-    parts["run"]["git_commit"] = None
+    of_run(parts, git_commit=None)
     assert "git checkout" not in page(parts).split("<pre>")[1]
 
 
@@ -210,7 +216,7 @@ def test_old_report_stays_when_writing_fails(page, figures, tmp_path):
     old = page(content())
     figures["mistakes"].unlink()
     with pytest.raises(FileNotFoundError):
-        page(drawn())
+        page(synthetic())
     assert (tmp_path / "results" / "report.html").read_text(encoding="utf-8") == old
 
 
@@ -222,7 +228,7 @@ def test_old_report_stays_when_the_disk_fails(page, tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(OSError, match="no space"):
-        page(drawn())
+        page(synthetic())
     assert (tmp_path / "results" / "report.html").read_text(encoding="utf-8") == old
 
 
@@ -236,15 +242,15 @@ def test_content_is_left_as_it_was(page):
 def test_what_is_averaged_or_scaled_stands_apart(page):
     parts = content()
     text = page(parts)
-    assert f"{parts['metrics']['mirrored']['test']['accuracy']:.2%}" in text
-    assert "test, mirrored" in text
+    assert f"{parts['metrics']['flip_tta']['test']['accuracy']:.2%}" in text
+    assert "test, flip tta" in text
     assert f"temperature of {parts['metrics']['calibrated']['temperature']:.3f}" in text
     assert f"{parts['metrics']['calibrated']['test']['ece']:.2%}" in text
     assert "ensemble" not in text.lower()
-    parts["metrics"]["ensemble_mirrored"] = parts["metrics"]["ensemble"] = parts["metrics"]["mirrored"]
+    parts["metrics"]["ensemble_flip_tta"] = parts["metrics"]["ensemble"] = parts["metrics"]["flip_tta"]
     text = page(parts)
-    assert "test, ensemble mirrored" in text
+    assert "test, ensemble flip tta" in text
     assert "Ensemble: the mean over this network" in text
-    for way in ("mirrored", "ensemble", "ensemble_mirrored"):
+    for way in ("flip_tta", "ensemble", "ensemble_flip_tta"):
         del parts["metrics"][way]
-    assert "mirrored" not in page(parts)
+    assert "flip tta" not in page(parts)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def quickest() -> Check | None:
     """Train the recipe that takes the fewest minutes anew, with the seed that was kept; None where there is no recipe.
 
-    Compares the weights with those in weights/, and the accuracy on val with that in results/experiments/. Where a single
+    Compares the weights with those in weights/, and the accuracy on val with that in results/experiments/. Where one
     weight is another one, this machine rounds otherwise: then the accuracy alone is held to `tolerance.TRAINED`.
     """
     import numpy as np
