@@ -5,7 +5,7 @@ VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 COMPILE := uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev --no-header --no-annotate --upgrade
 .DEFAULT_GOAL := help
-.PHONY: help demo run verify ui show experiments plots test torture readme bench audit lock newest cluster cluster-test
+.PHONY: help demo run verify ui show experiments test torture readme bench audit lock newest cluster cluster-test
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,9 +30,6 @@ COLUMNS_SHOWN := Experiment|State|val\.(accuracy|macro_f1)|training_minutes|choi
 experiments: $(VENV)/ready  ## DVC's experiments, best on val first, with what they differ in; ARGS=--md for a page
 	@dvc exp show --only-changed --sort-by results/metrics.json:val.accuracy --sort-order desc \
 		--drop '^(?!($(COLUMNS_SHOWN))$$)' --keep '^(val\.accuracy|training_minutes)$$' $(ARGS)
-
-plots: $(VENV)/ready  ## DVC's plots as a page that needs no network: outputs/plots/index.html
-	@python -m pipeline.plots_page
 
 test: $(VENV)/ready  ## all tests
 	@ruff check . && ruff format --check . && pytest -n 2

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from pipeline.readme import ablations
 from tests.conftest import Project, shrunk
 
 LEVERS = """
@@ -48,15 +47,6 @@ class TestAblated:
         project, result = ablated
         assert project.stage("ablation", "demo").stdout.count("finished already") == 6
         assert json.loads(project.path("results/ablations/demo.json").read_text()) == result
-
-
-def test_an_ablation_without_added_levers_has_one_table():
-    lever = {"lever": "dropout", "kept": True, "gain": 0.01, "deviation": 0.002, "without": 0.5, "with": 0.51}
-    assert ablations.table({"levers": [lever]}).splitlines() == [
-        "| lever of the recipe | without | with   | difference   |",
-        "|---------------------|---------|--------|--------------|",
-        "| dropout             | 50.00%  | 51.00% | +1.00 ± 0.20 |",
-    ]
 
 
 @pytest.mark.parametrize(

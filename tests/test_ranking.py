@@ -1,6 +1,8 @@
-"""Tables of many trainings."""
+"""Tables of many trainings, and the summary of seeds."""
 
-from pipeline.sweep import ranking
+import pytest
+
+from pipeline.sweep import ranking, summary
 
 
 def table(rows: int) -> str:
@@ -19,3 +21,35 @@ def test_a_longer_one_ends_after_a_row_and_says_how_many_are_left_out():
     assert rows == whole[: len(rows)]
     assert (blank, last) == ("", f"The {left_out} rows below these stand in the table among the artifacts.")
     assert len("\n".join(rows)) <= ranking.MOST
+
+
+def score(accuracy: float) -> dict[str, float]:
+    return {"accuracy": accuracy, "accuracy_low": accuracy - 0.01, "accuracy_high": accuracy + 0.012}
+
+
+def test_several_seeds_are_a_mean_and_the_deviation_of_a_sample():
+    found = summary.of_seeds([score(0.5), score(0.52), score(0.57)])
+    assert found == {
+        "mean": pytest.approx(0.53),
+        "deviation": pytest.approx(0.036056, abs=1e-6),
+        "each": [0.5, 0.52, 0.57],
+    }
+    assert summary.accuracy(found) == "53.00% ± 3.61"
+
+
+def test_one_seed_has_the_interval_of_its_images():
+    assert summary.mean_and_deviation([0.5]) == (0.5, None)
+    assert summary.accuracy(summary.of_seeds([score(0.5)])) == "50.00% (49.0% to 51.2%)"
+
+
+def test_a_ranking_has_a_line_for_each_configuration_with_the_deviation_or_the_interval():
+    def result(accuracy: float, *swept: str) -> dict:
+        return {"swept": swept, "val": {**score(accuracy), "macro_f1": 0.4}, "epoch": 3, "minutes": 1.5}
+
+    table = ranking.ranked([result(0.5, "a=1"), result(0.6, "a=2", "seed=1"), result(0.7, "a=2", "seed=2")])
+    assert ranking.markdown(table).splitlines() == [
+        "|   | configuration | val accuracy |                 | macro F1 | epoch kept | minutes |",
+        "|---|---------------|--------------|-----------------|----------|------------|---------|",
+        "| 1 | a=2           | 65.00%       | ± 7.1%, 2 seeds | 0.400    | 3, 3       | 1.5     |",
+        "| 2 | a=1           | 50.00%       | 49.0% to 51.2%  | 0.400    | 3          | 1.5     |",
+    ]

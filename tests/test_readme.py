@@ -9,89 +9,99 @@ import textwrap
 
 import pytest
 
-from tests.conftest import ROOT, Project, shrunk
+from pipeline import __main__ as pipeline
+from pipeline.core import files, paths
+from pipeline.readme import __main__ as readme
+from tests.conftest import ROOT
 
 
-def test_the_figures_are_those_of_results():
-    from pipeline.readme import __main__ as readme
+@pytest.fixture
+def committed() -> dict:
+    """Return the committed results, to be changed."""
+    return readme.results()
 
-    for page, blocks in readme.BLOCKS.items():
-        for name, write in blocks.items():
-            found = page.read_text().partition(readme.begin(name))[2].partition(readme.end(name))[0]
-            assert found == "\n" + write(), f"{name} of {page}"
+
+def test_the_figures_are_those_of_results(committed):
+    for page in readme.BLOCKS:
+        assert page.read_text() == readme.filled(page, committed), f"{page}: run `make readme`"
 
 
 @pytest.mark.xdist_group("finished")
 def test_figures_are_written_from_results(finished, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(finished.folder, copy, ignore=shutil.ignore_patterns(".dvc", "data", "mlruns"))
-    for page in ("README.md", "docs/recipes.md", "docs/robustness.md", "weights/README.md"):
-        (copy / page).parent.mkdir(exist_ok=True)
-        shutil.copyfile(ROOT / page, copy / page)
+    for page in readme.BLOCKS:
+        name = page.relative_to(ROOT)
+        (copy / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(page, copy / name)
     type(finished)(copy).stage("readme")
     accuracy = json.loads((copy / "results/metrics.json").read_text())["kaggle_test"]["accuracy"]
     text = (copy / "README.md").read_text()
     assert f"{accuracy:.2%} (" in text
-    assert "| faces (" in text
+    assert "| synthetic (" in text
     assert "on the split that they name.\n<!--" in text, "no minutes, of which it would say where they were measured"
     assert "## Comparing runs" in text
 
 
-@pytest.fixture
-def committed(tmp_path) -> Project:
-    """Return a copy of the project with the committed run's results."""
-    copy = shrunk(tmp_path)
-    copy.path("results").mkdir()
-    for name in ("metrics.json", "speed.json", "run.json", "history.csv"):
-        shutil.copyfile(ROOT / "results" / name, copy.path("results") / name)
-    return copy
-
-
-def recorded(project: Project) -> str:
-    """Return the lines of the recorded run's results, of a project in which it is another one than here."""
-    return project.run(sys.executable, "-c", "from pipeline.documents import recorded; print(recorded.table())").stdout
-
-
-def test_what_is_said_of_the_recorded_run_follows_its_settings(committed):
-    text = recorded(committed)
+def test_what_is_said_of_the_committed_run_follows_its_settings(committed):
+    text = readme.written("results", committed)
     for said in ("| val (PublicTest), which chose the epoch |", "| train, augmented, in epoch", "| notebook |"):
         assert said in text
-    run = json.loads(committed.path("results/run.json").read_text())
-    run["config"]["train"]["keep"] = "last"
-    run["config"]["augment"] |= {"mirror": False, "rotation": 0.0, "zoom": 0.0, "shift": 0.0}
-    committed.path("results/run.json").write_text(json.dumps(run))
-    text = recorded(committed)
+    config = committed["run"]["config"]
+    config["train"]["restore_best"] = False
+    config["augment"] |= {"flip": False, "rotation": 0.0, "zoom": 0.0, "shift": 0.0}
+    text = readme.written("results", committed)
     for said in ("| val (PublicTest) |", "| train, in epoch", "| notebook |", "52.43%"):
         assert said in text
-    run["config"]["data"]["classes"] = ["happy", "sad"]
-    committed.path("results/run.json").write_text(json.dumps(run))
-    assert "| val (PublicTest) |" in recorded(committed)
-    assert "notebook" not in recorded(committed)
+    config["data"]["classes"] = ["happy", "sad"]
+    text = readme.written("results", committed)
+    assert "| val (PublicTest) |" in text
+    assert "notebook" not in text
 
 
-def test_nothing_is_said_of_fer2013_beside_drawn_faces(committed):
-    for name in ("run.json", "metrics.json"):
-        committed.edit(f"results/{name}", r'^    "name": "fer2013",(?=\n    "digest")', '    "name": "faces",')
-    text = recorded(committed)
-    assert "| faces (" in text
+def test_nothing_is_said_of_fer2013_beside_synthetic_faces(committed):
+    committed["metrics"]["data"]["name"] = "synthetic"
+    text = readme.written("results", committed)
+    assert "| synthetic (" in text
     assert "| val, which chose the epoch |" in text
     for said in ("PublicTest", "PrivateTest", "notebook", "52.43%", "54.22%", "3 of 7 | 3 of 7"):
         assert said not in text
+    assert "the committed run" not in readme.written("experiments", committed)
 
 
-def test_minutes_are_said_to_be_those_of_the_machine_that_took_them(committed):
-    shutil.copytree(ROOT / "results/experiments", committed.path("results/experiments"))
+def test_an_experiment_says_what_it_was_trained_on(committed):
+    (sprint,) = (r for r in committed["experiments"] if r["experiment"] == "sprint")
+    sprint["data"]["name"] = "synthetic"
+    committed["experiments"] = [sprint]
+    assert "| `sprint` on synthetic, not on FER-2013 (patch_cnn), 5 seeds |" in readme.written("experiments", committed)
+    assert "52.43%" not in readme.written("details", committed)
 
-    def minutes() -> str:
-        shown = "from pipeline.documents import recipes; print(recipes.table())"
-        return committed.run(sys.executable, "-c", shown).stdout.strip().splitlines()[-1]
 
-    files = [*committed.path("results/experiments").glob("*.json"), committed.path("results/run.json")]
-    for file in files:
-        file.write_text(re.sub(r'"processor": "[^"]*"', '"processor": "Z80"', file.read_text()))
-    assert minutes() == "Minutes on 2 cores of Z80."
-    committed.edit("results/run.json", '"Z80"', '"6502"')
-    assert minutes().endswith("; of the recorded run: on 2 cores of 6502.")
+def test_the_minutes_of_an_experiment_count_its_teachers_and_name_the_machine(tmp_path, monkeypatch):
+    minutes = {"taught": [500.0, 502.0], "first": [70.0, 72.0]}
+    for name, each in minutes.items():
+        result = files.read_json(paths.experiment("first")) | {"experiment": name, "minutes": each}
+        result["hardware"] |= {"cores": 2, "processor": "Z80" if name == "first" else "6502"}
+        result["config"]["teacher"]["models"] = {"weights/first.h5": ""} if name == "taught" else {}
+        files.write_json(tmp_path / f"{name}.json", result)
+    monkeypatch.setattr(paths, "experiment", lambda name: tmp_path / f"{name}.json")
+    found = readme.results()
+    table = readme.written("experiments", found)
+    (line,) = (line for line in table.splitlines() if line.startswith("| `taught`"))
+    assert "| 572.0 |" in line
+    assert "Of the 572 minutes 71 are those of its teacher, `first`." in readme.written("details", found)
+    assert "Minutes of `taught`: 2 cores of 6502.\nMinutes of `first`: 2 cores of Z80." in table
+
+
+def test_an_ablation_without_added_levers_has_one_table():
+    lever = {"lever": "dropout", "kept": True, "gain": 0.01, "deviation": 0.002, "without": 0.5, "with": 0.51}
+    about = {"ablation": "mine", "command": "", "overrides": [], "seeds": [1, 2], "data": {"name": "fer2013"}}
+    text = readme.written("ablations", {"ablations": [{**about, "levers": [lever]}]})
+    assert [line for line in text.splitlines() if line.startswith("|")] == [
+        "| technique of the experiment | without | with | difference |",
+        "|---|---|---|---|",
+        "| dropout | 50.00% | 51.00% | +1.00 ± 0.20 |",
+    ]
 
 
 PAGES = [
@@ -105,8 +115,7 @@ def test_every_target_and_module_that_is_named_exists(page):
     text = page.read_text()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z-]+)(?= |`|$)", text, re.MULTILINE)) - {"keeps"} <= targets
-    for module in re.findall(r"python -m pipeline\.(\w+)", text):
-        assert (ROOT / f"pipeline/{module}.py").exists(), module
+    assert set(re.findall(r"python -m pipeline\.(\w+)", text)) <= set(pipeline.commands())
     files = {path.name for folder in ("pipeline", "tests") for path in (ROOT / folder).rglob("*.py")}
     assert set(re.findall(r"\b(\w+\.py)\b", text)) - {"mine.py"} <= files, "mine.py is a reader's own"
 
@@ -130,8 +139,7 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
             assert heading in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, link
 
 
-def test_every_command_and_folder_stands_on_the_map():
-    text = (ROOT / "README.md").read_text()
-    modules = {path.name for path in (ROOT / "pipeline").glob("*.py")} - {"__init__.py"}
-    folders = {f"{path.parent.name}/" for path in (ROOT / "pipeline").glob("*/__init__.py")}
-    assert not {name for name in modules | folders if f" {name} " not in text.replace("\n", " ")}
+def test_every_folder_of_the_code_stands_on_the_map():
+    folders = {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
+    text = (ROOT / "README.md").read_text().partition("## Where is what")[2].partition("\n## ")[0]
+    assert folders <= set(re.findall(r"(\w+)/", text))

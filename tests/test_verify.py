@@ -21,9 +21,9 @@ RECIPE = """
 from pipeline import recipe
 from pipeline.core import files, paths
 
-result = {"recipe": "demo", "command": "", **recipe.summed([paths.ROOT])}
+result = {"experiment": "demo", "command": "", **recipe.summed([paths.ROOT])}
 result["weights"] |= recipe._keep(paths.Outputs().model, "demo")
-files.write_json(paths.recipe("demo"), result)
+files.write_json(paths.experiment("demo"), result)
 """
 """Makes the finished run what the recipe demo gave with one seed."""
 

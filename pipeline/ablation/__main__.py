@@ -12,8 +12,9 @@ from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
 from pipeline.core.section import Count, Section
 from pipeline.core.validation import validate
-from pipeline.readme import ablations
 from pipeline.sweep.plan import WHERE, check_only
+from pipeline.sweep.ranking import aligned
+from pipeline.sweep.summary import mean_and_deviation
 
 ABLATIONS = paths.CONF / "ablation"
 
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> None:
     result = {"ablation": name, "command": given, **settings.model_dump(include={"overrides", "seeds"})}
     result |= {"data": data, "recipe": recipe, "levers": rows}
     files.write_json(paths.ablation(name), result)
-    print(f"\n{ablations.table(result)}\n")
+    print(f"\n{_table(rows)}\n")
     print(f"{paths.ablation(name)}: `python -m pipeline.readme` puts it into docs/recipes.md")
 
 
@@ -74,13 +75,18 @@ def _compared(recipe: list[float], changed: list[float], kept: bool) -> dict[str
     """Return val accuracy with and without a lever, and the difference that it makes, seed by seed."""
     having, lacking = (recipe, changed) if kept else (changed, recipe)
     gains = [a - b for a, b in zip(having, lacking, strict=True)]
-    return {
-        "with": statistics.mean(having),
-        "without": statistics.mean(lacking),
-        "gain": statistics.mean(gains),
-        "deviation": statistics.stdev(gains),
-        "gains": gains,
-    }
+    gain, deviation = mean_and_deviation(gains)
+    means = {"with": statistics.mean(having), "without": statistics.mean(lacking)}
+    return {**means, "gain": gain, "deviation": deviation, "gains": gains}
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    table = [["technique", "in the experiment", "without", "with", "difference"]]
+    for row in rows:
+        gain = f"{100 * row['gain']:+.2f} ± {100 * row['deviation']:.2f}"
+        kept = "yes" if row["kept"] else "no"
+        table.append([row["lever"], kept, f"{row['without']:.2%}", f"{row['with']:.2%}", gain])
+    return aligned(table)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core import config, files, paths
 from pipeline.core.command import command
+from pipeline.sweep.summary import interval
 
 if TYPE_CHECKING:
     from pipeline.compare.runs import Run
@@ -71,7 +72,7 @@ def _table(rows: list[dict[str, Any]]) -> list[list[str]]:
     table = [["", "configuration", "runs", "accuracy", "95% interval", "± sd", "macro F1", "loss", "ECE", "minutes"]]
     for place, row in enumerate(rows, 1):
         deviation = f"{row['deviation']:.2%}" if row["deviation"] is not None else ""
-        numbers = [f"{row['accuracy']:.2%}", f"{row['low']:.1%} to {row['high']:.1%}", deviation]
+        numbers = [f"{row['accuracy']:.2%}", interval(row["low"], row["high"]), deviation]
         numbers += [f"{row['macro_f1']:.3f}", f"{row['loss']:.4f}", f"{row['ece']:.1%}", f"{row['minutes']:.1f}"]
         table.append([str(place), row["label"], str(len(row["runs"])), *numbers])
     return table

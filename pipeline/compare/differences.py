@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.compare import significance
 from pipeline.core.errors import PipelineError
 from pipeline.metrics.scores import score
+from pipeline.sweep.summary import mean_and_deviation
 
 if TYPE_CHECKING:
     from pipeline.compare.runs import Run
@@ -38,6 +39,7 @@ def rows(groups: "list[list[Run]]", labels: list[str]) -> list[dict[str, Any]]:
         right = np.array([p.probabilities.argmax(1) == p.labels for p in predicted])
         scores = [score(*p, run.classes) for p, run in zip(predicted, group, strict=True)]
         each = right.mean(1).tolist()
+        accuracy, deviation = mean_and_deviation(each)
         low, high = (scores[0][f"accuracy_{end}"] for end in ("low", "high"))
         if len(group) > 1:
             low, high = significance.interval(right)
@@ -46,8 +48,8 @@ def rows(groups: "list[list[Run]]", labels: list[str]) -> list[dict[str, Any]]:
                 "label": label,
                 "ids": [run.id for run in group],
                 "seeds": [run.parameters["seed"] for run in group],
-                "accuracy": statistics.mean(each),
-                "deviation": statistics.stdev(each) if len(each) > 1 else None,
+                "accuracy": accuracy,
+                "deviation": deviation,
                 "low": low,
                 "high": high,
                 "each_run": each,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.core import files
 from pipeline.core.constants import EMOTIONS
 from pipeline.core.nested import flatten
+from pipeline.metrics import notebook
 from pipeline.plots import page
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ TEMPLATE = Path(__file__).with_name("report.html.jinja")
 SCORED = ("val", "test", "test_clean", "kaggle_test")
 MEANS = ("flip_tta", "ensemble", "ensemble_flip_tta")
 """What is scored besides, where it was asked for: pipeline/metrics/inference.py."""
-
-SEED = {"train": 0.5422, "kaggle_test": 0.5243}
-"""Accuracy that the notebook project publishes for FER-2013 after 60 epochs."""
 
 
 def write(
@@ -41,7 +39,8 @@ def write(
 def _render(
     metrics: dict, speed: dict, run: "RunRecord", history: list[dict], audit: dict, figures: dict[str, Path]
 ) -> str:
-    seed = SEED if _comparable(metrics) else {}
+    beside = notebook.comparable(metrics["data"]["name"], metrics["test"]["emotions"])
+    seed = notebook.ACCURACY if beside else {}
     counted = dict.fromkeys(emotion for images in audit["images"].values() for emotion in images)
     bounds = [metrics[s][key] for s in SCORED for key in ("accuracy_low", "accuracy_high")]
     return page.render(
@@ -60,10 +59,6 @@ def _render(
         ticks=_ticks([*bounds, *seed.values()]),
         settings=flatten(run.config.model_dump()),
     )
-
-
-def _comparable(metrics: dict) -> bool:
-    return metrics["data"]["name"] == "fer2013" and set(metrics["test"]["emotions"]) == set(EMOTIONS)
 
 
 def _ticks(shares: list[float]) -> list[int]:

@@ -2,14 +2,14 @@
 
 import hashlib
 import shlex
-import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import files, paths, runtime
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
-from pipeline.readme.recipes import text
+from pipeline.metrics import notebook
+from pipeline.sweep import summary
 from pipeline.sweep.plan import WHERE, check_only
 
 if TYPE_CHECKING:
@@ -28,13 +28,13 @@ def main(arguments: list[str]) -> None:
 
     folders = sweep([f"experiment={name}", *overrides])
     given = redact(shlex.join(["python", "-m", "pipeline.experiment", *arguments]))
-    result = {"recipe": name, "command": given, **summed(folders)}
+    result = {"experiment": name, "command": given, **summed(folders)}
     result["weights"] |= _keep(paths.Outputs(folders[result["seeds"].index(result["weights"]["seed"])]).model, name)
-    files.write_json(paths.recipe(name), result)
+    files.write_json(paths.experiment(name), result)
     for way, splits in result["accuracy"].items():
-        print(f"{way}: " + ", ".join(f"{split} {text(scores)}" for split, scores in splits.items()))
+        print(f"{way}: " + ", ".join(f"{split} {summary.accuracy(scores)}" for split, scores in splits.items()))
     print(f"{paths.weights(name)}: the network of the seed that is best on val")
-    print(f"{paths.recipe(name)}: `python -m pipeline.readme` puts it into README.md and the pages beside it")
+    print(f"{paths.experiment(name)}: `python -m pipeline.readme` puts it into README.md and the pages beside it")
 
 
 def _read(arguments: list[str]) -> tuple[str, list[str]]:
@@ -50,7 +50,6 @@ def _read(arguments: list[str]) -> tuple[str, list[str]]:
 def summed(folders: list[Path]) -> dict[str, Any]:
     """Return what a recipe is worth: the networks that its seeds left in `folders`, each alone and all together."""
     from pipeline.data import arrays
-    from pipeline.evaluate import report
     from pipeline.metrics import calibration, cost, inference
     from pipeline.metrics.splits import scored
     from pipeline.models import saved
@@ -70,11 +69,11 @@ def summed(folders: list[Path]) -> dict[str, Any]:
         for way, predict in ways.items():
             predicted[way].append({name: predict(model, split) for name, split in splits.items()})
     scores = {way: [score(p) for p in each] for way, each in predicted.items()}
-    accuracy = {way: _over_seeds(each) for way, each in scores.items()}
+    accuracy = {way: _of_splits(each) for way, each in scores.items()}
     if len(folders) > 1:
         for way, each in predicted.items():
             mean = {name: sum(p[name] for p in each) / len(each) for name in splits}
-            accuracy[f"ensemble, {way}"] = _over_seeds([score(mean)])
+            accuracy[f"ensemble, {way}"] = _of_splits([score(mean)])
     best = max(range(len(folders)), key=lambda i: scores["single"][i]["val"]["accuracy"])
     calibrated = [calibration.calibrated(splits, p, classes) for p in predicted["single"]]
     info = saved.info(paths.Outputs(folders[best]).model, len(classes))
@@ -87,7 +86,7 @@ def summed(folders: list[Path]) -> dict[str, Any]:
         "parameters": model.count_params(),
         "macs": cost.macs(model),
         "minutes": [run.seconds / 60 for run in runs],
-        "seconds_to_notebook": [seconds_to(report.SEED["kaggle_test"], history) for history in histories],
+        "seconds_to_notebook": [seconds_to(notebook.ACCURACY["kaggle_test"], history) for history in histories],
         "accuracy": accuracy,
         "calibration": {
             "temperature": [c["temperature"] for c in calibrated],
@@ -124,18 +123,9 @@ def seconds_to(accuracy: float, history: list[dict[str, float]]) -> float | None
     return None
 
 
-def _over_seeds(scores: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return for each split its accuracy: each seed's, mean and standard deviation; of one, its 95% interval."""
-    found = {}
-    for split in scores[0]:
-        each = [s[split]["accuracy"] for s in scores]
-        spread = (
-            {"deviation": statistics.stdev(each), "each": each}
-            if len(each) > 1
-            else {"low": scores[0][split]["accuracy_low"], "high": scores[0][split]["accuracy_high"]}
-        )
-        found[split] = {"mean": statistics.mean(each), **spread}
-    return found
+def _of_splits(scores: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the accuracy over `scores`, one per seed, of each split."""
+    return {split: summary.of_seeds([score[split] for score in scores]) for split in scores[0]}
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.faces.classifier import Answer, Face
+from pipeline.plots.canvas import BLUE, GREY, ORANGE
 
-SURE, UNSURE, BAR, INK, GROUND = "#0072B2", "#E69F00", "#B4B4B4", "#000000", "#FFFFFF"
-"""Of Okabe and Ito's palette, as in the stages' pictures: told apart with any colour vision."""
+SURE, UNSURE, BAR, INK, GROUND = BLUE, ORANGE, GREY, "black", "white"
 SHORTEST = 320
 """Pixels along the shorter side of what is drawn on: a smaller frame is enlarged by a whole number."""
 LONGEST = 20_000

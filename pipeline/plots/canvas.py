@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from pipeline.core import files
 
 DPI = 130
-BLUE, ORANGE, GREEN, VERMILLION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#B4B4B4"
-"""Of Okabe and Ito's palette, told apart with any colour vision; grey for what stands back."""
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, GREY = "#CC79A7", "#56B4E9", "#B4B4B4"
+"""Okabe and Ito's palette without its yellow, told apart with any colour vision; grey for what stands back."""
 
 STYLE = {
     "font.family": "DejaVu Sans",

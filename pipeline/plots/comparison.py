@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.plots.canvas import canvas
+from pipeline.plots.canvas import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, canvas
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Okabe and Ito's palette without its yellow, which is hard to see as a line."""
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, "black")
 LINES = ("-", "--", "-.", ":")
 MOST = 8
 """Configurations whose curves can be told apart in one picture."""
@@ -56,11 +55,11 @@ def accuracies(path: Path, rows: list[dict], title: str) -> None:
         axes = drawn.add_subplot(xlabel="images classified right: mean, 95% interval, and each run (small)")
         for place, row in enumerate(rows):
             low, mean, high = (100 * row[key] for key in ("low", "accuracy", "high"))
-            axes.plot([low, high], [place, place], color=COLOURS[0], lw=5, alpha=0.35, solid_capstyle="round")
+            axes.plot([low, high], [place, place], color=BLUE, lw=5, alpha=0.35, solid_capstyle="round")
             if len(row["each_run"]) > 1:
                 runs = [100 * value for value in row["each_run"]]
                 axes.plot(runs, [place] * len(runs), "o", color="black", ms=3, zorder=3)
-            axes.plot([mean], [place], "D", color=COLOURS[0], ms=7)
+            axes.plot([mean], [place], "D", color=BLUE, ms=7)
             axes.annotate(f"{mean:.2f}%", (high, place), (8, 0), textcoords="offset points", va="center")
         axes.set_yticks(range(len(rows)), labels)
         axes.set_ylim(len(rows) - 0.5, -0.5)

@@ -1,11 +1,11 @@
-"""Pages for people: one HTML file each, which needs nothing beside it, neither files nor a network."""
+"""Pages for people, by Jinja: HTML files, which need nothing beside them, neither files nor a network, and Markdown."""
 
 import base64
 import json
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from pipeline.core.redact import redact
 
@@ -13,11 +13,11 @@ from pipeline.core.redact import redact
 def render(template: Path, **values: Any) -> str:
     """Return the page that `template` makes of `values`; a value it lacks is an error.
 
-    It may include page.css, the look that all pages share.
+    It may include page.css, the look that all pages share. Values are escaped in a template named .html.jinja.
     """
     environment = Environment(
         loader=FileSystemLoader([template.parent, Path(__file__).parent]),
-        autoescape=lambda name: name != "page.css",
+        autoescape=select_autoescape(["html.jinja"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

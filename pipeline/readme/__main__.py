@@ -1,51 +1,91 @@
-"""Writes results into the project's pages, from results/: no number there is typed by hand."""
+"""Writes results/ into the tables of the project's pages: NAME.md.jinja is the template of the block NAME."""
 
-from collections.abc import Callable
+import statistics
 from pathlib import Path
+from typing import Any
 
 from pipeline.core import files, paths
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
-from pipeline.readme import ablations, card, recipes, recorded, torture
+from pipeline.metrics import notebook
+from pipeline.plots import page
+from pipeline.sweep import summary
 
-BLOCKS: dict[Path, dict[str, Callable[[], str]]] = {
-    paths.README: {"results": recorded.table, "recipes": recipes.table},
-    paths.ROOT / "docs" / "recipes.md": {"recipes": recipes.details, "ablations": ablations.tables},
-    paths.ROOT / "docs" / "robustness.md": {"torture": torture.table},
-    paths.weights("x").parent / "README.md": {"card": card.tables},
+BLOCKS = {
+    paths.README: ("results", "experiments"),
+    paths.ROOT / "docs" / "recipes.md": ("details", "ablations"),
+    paths.ROOT / "docs" / "robustness.md": ("torture",),
+    paths.weights("x").parent / "README.md": ("card",),
 }
-"""Of each page, the blocks that are written, and by what."""
+"""The blocks of each page."""
 
 
 @command
 def main(_: list[str]) -> None:
-    """Replace what stands between the marks in the pages."""
-    if not paths.Outputs().metrics.exists():
-        raise PipelineError(f"{paths.Outputs().metrics} is missing; `dvc repro` makes it")
-    pages = {page: filled(page) for page in BLOCKS}
-    for page, text in pages.items():
-        files.replace(page, text.encode())
+    """Replace the blocks in the pages."""
+    found = results()
+    for path, text in {path: filled(path, found) for path in BLOCKS}.items():
+        files.replace(path, text.encode())
 
 
-def begin(name: str) -> str:
-    """Return the line below which the block `name` stands."""
-    return f"<!-- {name}: written by `python -m pipeline.readme` -->"
+def results() -> dict[str, Any]:
+    """Return the contents of results/: of the committed run, and a list of experiments and of ablations.
+
+    Raises PipelineError if the committed run is missing, or one of the files is damaged.
+    """
+    out = paths.Outputs()
+    found = {name: files.read_json(files.require_file(getattr(out, name))) for name in ("metrics", "speed", "run")}
+    found |= {"history": files.read_csv(files.require_file(out.history)), "experiments": experiments()}
+    found["ablations"] = [files.read_json(path) for path in sorted(paths.ablation("x").parent.glob("*.json"))]
+    found["torture"] = files.read_json(paths.TORTURE) if paths.TORTURE.exists() else None
+    return found
 
 
-def end(name: str) -> str:
-    """Return the line above which the block `name` stands."""
-    return f"<!-- /{name} -->"
+def experiments() -> list[dict[str, Any]]:
+    """Return the results of all experiments, the fastest first."""
+    found = map(_experiment, sorted(paths.experiment("x").parent.glob("*.json")))
+    return sorted(found, key=lambda result: result["total_minutes"])
 
 
-def filled(page: Path) -> str:
-    """Return the text of `page`, its blocks as results/ has them; raise PipelineError where their marks are missing."""
-    text = page.read_text()
-    for name, write in BLOCKS[page].items():
-        before, _, rest = text.partition(begin(name))
-        _, found, after = rest.partition(end(name))
-        if not found:
-            raise PipelineError(f"{page.relative_to(paths.ROOT)} lacks the lines {begin(name)} and {end(name)}")
-        text = before + begin(name) + "\n" + write() + end(name) + after
+def _experiment(path: Path) -> dict[str, Any]:
+    """Return the results of one experiment, with its teachers' results and the minutes of one training and theirs."""
+    result = files.read_json(path)
+    teachers = [_experiment(paths.experiment(Path(model).stem)) for model in result["config"]["teacher"]["models"]]
+    minutes = statistics.mean(result["minutes"]) + sum(teacher["total_minutes"] for teacher in teachers)
+    return {**result, "teachers": teachers, "total_minutes": minutes, "machine": _machine(result)}
+
+
+def _machine(result: dict[str, Any]) -> str:
+    """Return on what a result was measured."""
+    return "{cores} cores of {processor}".format(**result["hardware"])
+
+
+def written(block: str, found: dict[str, Any]) -> str:
+    """Return the Markdown of a block, from what `results` returns."""
+    helpers = {"accuracy": summary.accuracy, "machine": _machine, "notebook": notebook}
+    helpers |= {"mean": statistics.mean, "median": statistics.median}
+    return page.render(Path(__file__).with_name(f"{block}.md.jinja"), **found, **helpers).rstrip() + "\n"
+
+
+def begin(block: str) -> str:
+    """Return the line above a block."""
+    return f"<!-- {block}: written by `python -m pipeline.readme` -->"
+
+
+def end(block: str) -> str:
+    """Return the line below a block."""
+    return f"<!-- /{block} -->"
+
+
+def filled(path: Path, found: dict[str, Any]) -> str:
+    """Return the text of a page with its blocks written anew; raise PipelineError if a mark is missing."""
+    text = path.read_text()
+    for block in BLOCKS[path]:
+        before, _, rest = text.partition(begin(block))
+        _, closed, after = rest.partition(end(block))
+        if not closed:
+            raise PipelineError(f"{path.relative_to(paths.ROOT)} lacks the lines {begin(block)} and {end(block)}")
+        text = before + begin(block) + "\n" + written(block, found) + end(block) + after
     return text
 
 

@@ -3,6 +3,8 @@
 import statistics
 from typing import Any
 
+from pipeline.sweep.summary import interval, mean_and_deviation
+
 MOST = 7500
 """Characters of a table in a run's description, of which MLflow keeps 8,000: the rest is for what stands beside it."""
 
@@ -15,14 +17,14 @@ def ranked(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         groups.setdefault(rest, []).append(result)
     rows = []
     for label, jobs in groups.items():
-        accuracies = [job["val"]["accuracy"] for job in jobs]
+        mean, deviation = mean_and_deviation([job["val"]["accuracy"] for job in jobs])
         best = max(jobs, key=lambda job: job["val"]["accuracy"])
         rows.append(
             {
                 "configuration": label or "one configuration",
                 "jobs": len(jobs),
-                "val_accuracy": statistics.mean(accuracies),
-                "deviation": statistics.stdev(accuracies) if len(jobs) > 1 else None,
+                "val_accuracy": mean,
+                "deviation": deviation,
                 "interval": [best["val"]["accuracy_low"], best["val"]["accuracy_high"]],
                 "val_macro_f1": statistics.mean(job["val"]["macro_f1"] for job in jobs),
                 "epochs_kept": sorted(job["epoch"] for job in jobs),
@@ -37,8 +39,7 @@ def markdown(table: list[dict[str, Any]]) -> str:
     """Return the table as Markdown, which reads well in a terminal too."""
     rows = [["", "configuration", "val accuracy", "", "macro F1", "epoch kept", "minutes"]]
     for place, row in enumerate(table, 1):
-        low, high = row["interval"]
-        spread = f"{low:.1%} to {high:.1%}" if row["jobs"] == 1 else f"± {row['deviation']:.1%}, {row['jobs']} seeds"
+        spread = interval(*row["interval"]) if row["jobs"] == 1 else f"± {row['deviation']:.1%}, {row['jobs']} seeds"
         kept = ", ".join(map(str, row["epochs_kept"]))
         accuracy, f1 = f"{row['val_accuracy']:.2%}", f"{row['val_macro_f1']:.3f}"
         rows.append([str(place), row["configuration"], accuracy, spread, f1, kept, f"{row['minutes']:.1f}"])

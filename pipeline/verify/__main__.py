@@ -80,7 +80,7 @@ def _images(out: paths.Outputs, run: dict[str, Any]) -> Check:
 def _page(page: Path) -> Check:
     """Hold a page's lines against what would be written into it."""
     check = Check(f"{page.relative_to(paths.ROOT)}, written anew")
-    old, new = (text.splitlines() for text in (page.read_text(), readme.filled(page)))
+    old, new = (text.splitlines() for text in (page.read_text(), readme.filled(page, readme.results())))
     lines = range(max(len(old), len(new)))
     numbered = [{f"line {i + 1}": text[i] for i in lines if i < len(text)} for text in (old, new)]
     check.compare(*numbered)

@@ -14,9 +14,9 @@ WAYS = {"single": "predict", "with mirror": "predict_with_mirror"}
 
 def checks() -> Iterator[Check]:
     """Yield what came of each recipe."""
-    from pipeline.readme import recipes
+    from pipeline.readme.__main__ import experiments
 
-    yield from map(_scored, recipes.found())
+    yield from map(_scored, experiments())
 
 
 def _scored(recorded: dict[str, Any]) -> Check:
@@ -26,7 +26,7 @@ def _scored(recorded: dict[str, Any]) -> Check:
     from pipeline.metrics.splits import scored
     from pipeline.models import saved
 
-    path, classes = paths.weights(recorded["recipe"]), recorded["config"]["data"]["classes"]
+    path, classes = paths.weights(recorded["experiment"]), recorded["config"]["data"]["classes"]
     if not path.is_file():
         raise PipelineError(f"{path} is missing; `git checkout {path.relative_to(paths.ROOT)}` brings it back")
     folder, content = paths.arrays(recorded["data"]["name"]), path.read_bytes()
@@ -60,7 +60,7 @@ def _scored(recorded: dict[str, Any]) -> Check:
         },
         "accuracy": {way: {name: split["accuracy"] for name, split in s.items()} for way, s in scores.items()},
     }
-    check = Check(f"results/experiments/{recorded['recipe']}.json, weights/{path.name} scored anew")
+    check = Check(f"results/experiments/{recorded['experiment']}.json, weights/{path.name} scored anew")
     of_seed = _of_seed(recorded)
     losses = [[split["loss"] for split in s.values()] for s in (of_seed["weights"]["scores"], scores["single"])]
     alike = losses[0] == losses[1] and not tolerance.changed(recorded)

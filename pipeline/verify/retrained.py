@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 def quickest() -> Check | None:
     """Train the recipe that takes the fewest minutes anew, with the seed that was kept; None where there is no recipe.
 
-    Compares the weights with those in weights/, and the accuracy on val with that in results/experiments/. Where a single
+    Compares the weights with those in weights/, and the accuracy on val with that in results/experiments/. Where one
     weight is another one, this machine rounds otherwise: then the accuracy alone is held to `tolerance.TRAINED`.
     """
     import numpy as np
 
     from pipeline.models import saved
-    from pipeline.readme import recipes
+    from pipeline.readme.__main__ import experiments
 
-    if not (found := recipes.found()):
+    if not (found := experiments()):
         return None
     recorded = found[0]
-    name, config = recorded["recipe"], {**recorded["config"], "seed": recorded["weights"]["seed"]}
+    name, config = recorded["experiment"], {**recorded["config"], "seed": recorded["weights"]["seed"]}
     cfg, _ = compose([f"experiment={name}", f"seed={config['seed']}"])
     print(f"trains the recipe {name} anew, with seed {cfg.seed}:")
     weights, accuracy = _train(cfg)

@@ -13,15 +13,15 @@ ROUNDING = 1e-12
 
 def checks() -> Iterator[Check]:
     """Yield what came of each recipe and of each ablation."""
-    from pipeline.readme import recipes
+    from pipeline.readme.__main__ import experiments
 
-    yield from map(_recipe, recipes.found())
+    yield from map(_recipe, experiments())
     for path in sorted(paths.ablation("x").parent.glob("*.json")):
         yield _ablation(json.loads(path.read_text()))
 
 
 def _recipe(recorded: dict[str, Any]) -> Check:
-    check = Check(f"results/experiments/{recorded['recipe']}.json, summed up anew")
+    check = Check(f"results/experiments/{recorded['experiment']}.json, summed up anew")
     for way, splits in recorded["accuracy"].items():
         for name, split in splits.items():
             if each := split.get("each"):

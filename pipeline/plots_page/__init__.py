@@ -1,1 +1,0 @@
-"""DVC's plots as a page."""
