@@ -33,13 +33,13 @@ def arrays(data: str) -> Path:
     return ROOT / "data" / "arrays" / data
 
 
-def recipe(name: str) -> Path:
-    """Return the file that says what the recipe `name` is worth."""
-    return ROOT / "results" / "recipes" / f"{name}.json"
+def experiment(name: str) -> Path:
+    """Return the file with the scores of the experiment `name`."""
+    return ROOT / "results" / "experiments" / f"{name}.json"
 
 
 def weights(name: str) -> Path:
-    """Return the file of the network that the recipe `name` gave."""
+    """Return the file of the network that the experiment `name` gave."""
     return ROOT / "weights" / f"{name}.h5"
 
 
