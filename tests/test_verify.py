@@ -21,11 +21,11 @@ def scored(finished, tmp_path) -> Project:
     content = project.path("models/model.h5").read_bytes()
     project.path("weights").mkdir()
     project.path("weights/small.h5").write_bytes(content)
-    record = files.read_json(ROOT / "results/recipes/small.json") | {"data": metrics["data"]}
+    record = files.read_json(ROOT / "results/experiments/small.json") | {"data": metrics["data"]}
     record |= {key: metrics["model"][key] for key in ("parameters", "macs")}
     record["weights"] |= {"sha256": hashlib.sha256(content).hexdigest(), "scores": metrics}
     record["weights"] |= {"temperature": metrics["calibrated"]["temperature"]}
-    files.write_json(project.path("results/recipes/small.json"), record)
+    files.write_json(project.path("results/experiments/small.json"), record)
     return project
 
 
@@ -49,13 +49,13 @@ class TestCommand:
         metrics["kaggle_test"]["loss"] += 1e-3
         metrics["calibrated"]["temperature"] = 0.001
         files.write_json(scored.path("results/metrics.json"), metrics)
-        shutil.copy(scored.path("results/recipes/small.json"), scored.path("results/recipes/gone.json"))
+        shutil.copy(scored.path("results/experiments/small.json"), scored.path("results/experiments/gone.json"))
         done = scored.stage("verify", check=False)
         assert done.returncode == 1
         errors = [line.removeprefix("error: ") for line in done.stderr.splitlines() if line.startswith("error: ")]
         assert f"{scored.path('weights/gone.h5')} is missing; `git checkout` restores it" in errors
         named = {line.partition(" is ")[0] for line in errors}
-        assert {f"results/recipes/small.json: {key}" for key in ("sha256", "val.loss", "test.loss")} <= named
+        assert {f"results/experiments/small.json: {key}" for key in ("sha256", "val.loss", "test.loss")} <= named
         assert {line for line in named if line.startswith("results/metrics.json")} == {
             "results/metrics.json: test.accuracy",
             "results/metrics.json: kaggle_test.loss",
@@ -69,7 +69,7 @@ def test_nothing_to_score_is_an_error(project):
     assert "has no trained model in weights/ or models/; `dvc repro` trains one" in done.stderr
 
 
-@pytest.mark.parametrize("record", sorted((ROOT / "results/recipes").glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("record", sorted((ROOT / "results/experiments").glob("*.json")), ids=lambda path: path.stem)
 def test_the_committed_weights_are_those_that_were_scored(record):
     facts, scores, temperature = rescore.recorded(json.loads(record.read_text()))
     path = paths.weights(record.stem)

@@ -10,9 +10,9 @@ from pipeline.core.errors import PipelineError
 @command
 def main(_: list[str]) -> None:
     """Print a line for each model, and an error for each value that differs by more than rounding; then exit with 1."""
-    recipes, weights = paths.recipe("*"), paths.weights("*")
-    names = {path.stem for each in (recipes, weights) for path in each.parent.glob(each.name)}
-    models = [(paths.weights(name), paths.recipe(name)) for name in sorted(names)]
+    records, weights = paths.experiment("*"), paths.weights("*")
+    names = {path.stem for each in (records, weights) for path in each.parent.glob(each.name)}
+    models = [(paths.weights(name), paths.experiment(name)) for name in sorted(names)]
     if (out := paths.Outputs()).model.is_file():
         models.append((out.model, out.metrics))
     if not models:

@@ -83,7 +83,7 @@ def _log(probabilities: np.ndarray) -> np.ndarray:
 
 
 def recorded(content: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], float]:
-    """Return what a recipe's or a run's file says of its model: facts, scores of each split, temperature."""
+    """Return what an experiment's or a run's file says of its model: facts, scores of each split, temperature."""
     if kept := content.get("weights"):
         facts = {key: content[key] for key in ("data", "parameters", "macs")} | {"sha256": kept["sha256"]}
         return facts, kept["scores"], kept["temperature"]
