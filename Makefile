@@ -16,7 +16,7 @@ demo: $(VENV)/ready  ## all four stages on drawn faces, in a copy below outputs/
 run: $(VENV)/ready  ## what params.yaml chooses, on FER-2013: dvc repro
 	@sh scripts/repro.sh
 
-verify: $(VENV)/ready  ## score the recorded networks anew, and compare every number of results/, MLflow and the pages with that
+verify: $(VENV)/ready  ## score the committed models again, and compare with results/
 	@python -m pipeline.verify
 
 ui: $(VENV)/ready  ## the MLflow UI on this project's runs, on this machine alone

@@ -4,7 +4,6 @@ Every stage on a full disk, or with a folder that cannot be written to, ends wit
 over. Damaged files are refused by what reads them, or the same numbers are read from them: never other ones.
 """
 
-import hashlib
 import random
 import shutil
 import subprocess
@@ -21,7 +20,6 @@ from pipeline.core.schema import Tracking
 from pipeline.tracking import store
 from pipeline.tracking.epochs import EPOCH_METRICS
 from pipeline.tracking.tracker import Tracker
-from pipeline.verify import cache
 from tests.conftest import Project, shrunk
 from tests.torture.outcome import Outcome
 
@@ -133,23 +131,12 @@ def _kinds(project: Project, folder: Path) -> Iterator[tuple[str, Path, Callable
             tracker = Tracker(Tracking(uri=None, experiment="fer2013"))
             return [_told(tracker, run) for run in tracker.client.search_runs([tracker.experiment_id])]
 
-    def cached(place: Path) -> None:
-        """Read all of DVC's cache, where `place` stands in it under the name of its content; all else is as it was."""
-        root = folder / "cached"
-        shutil.copyfile(place, root / cache.FOLDER / name[:2] / name[2:])
-        if wrong := cache.check(root).wrong:
-            raise PipelineError(wrong[0])
-
-    pixels = project.path("data/arrays/faces/test.npy")
-    name = hashlib.md5(pixels.read_bytes()).hexdigest()
-    (folder / "cached" / cache.FOLDER / name[:2]).mkdir(parents=True)
     files.write_sealed(folder / "job.json", files.read_json(project.path("results/metrics.json")))
     yield "arrays", project.path("data/arrays/faces"), data
     yield "checkpoint", next(folder.glob("checkpoints/*/state.npz")), state
     yield "predictions", project.path("results/predictions.npz"), predicted
     yield "archive", project.path("data/raw/faces/archive.zip"), faces
     yield "result of a job", folder / "job.json", files.read_json
-    yield "file of DVC's cache", pixels, cached
     yield "database", project.path("mlruns/mlflow.db"), runs
 
 
