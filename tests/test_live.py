@@ -15,6 +15,7 @@ from pipeline.faces.classifier import Classifier
 from pipeline.faces.detection import Box
 from pipeline.predict import live
 from tests import scenes
+from tests.conftest import SECONDS
 from tests.scenes import clip
 
 SHAPE = (480, 640, 3)
@@ -92,7 +93,7 @@ def test_a_window_shows_the_frames_until_it_is_closed():
             "w.root.event_generate('<Escape>', when='now'); w.root.focus_force(); w.close()\n"
             "print(w.show(np.zeros((20, 30, 3), np.uint8)))"
         )
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + SECONDS
         while True:
             command = [sys.executable, "-c", script]
             done = subprocess.run(command, env={**os.environ, "DISPLAY": display}, capture_output=True, text=True)

@@ -2,15 +2,13 @@
 
 import hashlib
 import json
-import os
 import shutil
-import signal
-import time
 
 import numpy as np
 import pytest
 
 from tests.conftest import ROOT, Project, shrunk, with_dvc
+from tests.interrupt import Breakpoint
 
 pytestmark = pytest.mark.slow
 
@@ -164,23 +162,16 @@ def test_switching_the_data_back_and_forth_computes_nothing_again(tmp_path):
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
-    """DVC and its stage are killed in the middle of an epoch; another `dvc repro` finishes."""
+    """DVC and its stage are killed before an epoch is saved; another `dvc repro` finishes."""
     killed, whole = (with_dvc(shrunk(tmp_path / name)) for name in ("killed", "whole") if not (tmp_path / name).mkdir())
     for project in (killed, whole):
         project.edit("params.yaml", "epochs: 1", "epochs: 3")
-        project.edit("conf/data/synthetic.yaml", r"angry: \[8, 2, 2\]", "angry: [1500, 2, 2]")
-        project.repro("preprocess")
-    process = killed.start("dvc", "repro", "train")
-    for line in process.stdout:
-        if line.startswith("epoch  1"):
-            break
-    time.sleep(0.3)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    second = Breakpoint(killed, epoch=2)
+    second.kill(killed.start("dvc", "repro", "train"))
     (running,) = runs(killed)
     assert running.info.status == "RUNNING"
     done = killed.repro("train")
-    assert "goes on after epoch" in done.stdout
+    assert "goes on after epoch 1 of 3" in done.stdout
     whole.repro("train")
     for a, b in zip(weights(killed), weights(whole), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -190,14 +181,12 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
 
 
 def test_a_second_trainer_is_refused_while_one_runs(project):
-    project.edit("conf/data/synthetic.yaml", r"angry: \[8, 2, 2\]", "angry: [500, 2, 2]")
-    project.edit("params.yaml", "epochs: 1", "epochs: 1000")
     for stage in ("download", "preprocess"):
         project.stage(stage)
+    running = Breakpoint(project, epoch=1)
     first = project.start("python", "-m", "pipeline.train")
     try:
-        while "epoch  1" not in first.stdout.readline():
-            assert first.poll() is None
+        running.wait(first)
         done = project.stage("train", check=False)
     finally:
         first.kill()

@@ -2,10 +2,8 @@
 
 import csv
 import json
-import os
 import re
 import shlex
-import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.search import space
 from pipeline.search.study import Study
 from tests.conftest import Project, shrunk
+from tests.interrupt import Breakpoint
 
 pytestmark = pytest.mark.slow
 
@@ -29,8 +28,7 @@ random_trials: 20
 stopping: {startup_trials: 3, warmup_epochs: 1}
 seed: 4                                                  # draws a good point, a diverging one, and a good one
 """
-LONG = re.sub("stopping: .*", "stopping: null", SMALL).replace(", 1.0e+38", "")
-LONG = LONG.replace("epochs=3", "epochs=20").replace("trials: 2\n", "trials: 6\n")
+SIX = re.sub("stopping: .*", "stopping: null", SMALL).replace(", 1.0e+38", "").replace("trials: 2\n", "trials: 6\n")
 
 
 def put(project: Project, content: str) -> None:
@@ -128,20 +126,21 @@ class TestSearched:
 
 
 def test_a_killed_trial_goes_on_in_one_of_two_processes_that_share_the_rest(project):
-    put(project, LONG)
+    put(project, SIX)
     command = (sys.executable, "-m", "pipeline.search", "small")
-    killed = project.start(*command)
-    next(line for line in killed.stdout if line.startswith("epoch  2"))
-    os.killpg(killed.pid, signal.SIGKILL)
-    killed.wait()
+    third = Breakpoint(project, epoch=3)
+    third.kill(project.start(*command))
+    third.arm(2)
     both = [project.start(*command), project.start(*command)]
+    for pid in [third.wait(process) for process in both]:
+        third.resume(pid)
     printed = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], printed
-    assert "".join(printed).count("goes on after epoch") == 1
+    assert "".join(printed).count("goes on after epoch 2 of 3") == 1
     assert all("[trial" in text for text in printed)
     assert [row["state"] for row in trials(project)] == ["finished"] * 6
     assert len({row["configuration"] for row in trials(project)}) == 6
-    assert {row["epochs"] for row in trials(project)} == {"20"}
+    assert {row["epochs"] for row in trials(project)} == {"3"}
     assert [run.info.status for run in runs(project)] == ["FINISHED"] * 7
 
 
@@ -203,7 +202,7 @@ def parsed(text: str) -> dict:
 
 
 def made(trials: int) -> space.Search:
-    return space.Search.model_validate(parsed(LONG) | {"trials": trials, "random_trials": 2})
+    return space.Search.model_validate(parsed(SIX) | {"trials": trials, "random_trials": 2})
 
 
 def points(study: Study, crash_at: int | None = None) -> list[list[str]]:

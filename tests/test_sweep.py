@@ -2,15 +2,14 @@
 
 import csv
 import json
-import os
 import shutil
-import signal
 
 import numpy as np
 import pytest
 
 from pipeline.core import files
 from tests.conftest import Project, shrunk
+from tests.interrupt import Breakpoint
 
 pytestmark = pytest.mark.slow
 
@@ -114,13 +113,10 @@ class TestSwept:
 def test_a_killed_sweep_goes_on_where_it_was(project):
     project.edit("params.yaml", "epochs: 1", "epochs: 3")
     arguments = ("model=linear", "seed=1,2,3")
+    third = Breakpoint(project, epoch=3, trainings=2)
     sweep = project.start("python", "-m", "pipeline.train", "-m", *arguments)
-    for line in sweep.stdout:
-        if line.startswith("[2/3]"):
-            break
-    next(line for line in sweep.stdout if line.startswith("epoch  2"))
-    os.killpg(sweep.pid, signal.SIGKILL)
-    sweep.wait()
+    third.resume(third.wait(sweep))
+    third.kill(sweep)
     first = job(project, 0)
     done = project.stage("train", "-m", *arguments)
     assert "[1/3] seed=1: finished already" in done.stdout
@@ -131,10 +127,8 @@ def test_a_killed_sweep_goes_on_where_it_was(project):
 
 def test_a_training_with_overrides_is_one_run_that_is_scored_and_goes_on_where_it_was(project):
     arguments = ("model=linear", "train.epochs=3")
-    training = project.start("python", "-m", "pipeline.train", *arguments)
-    next(line for line in training.stdout if line.startswith("epoch  2"))
-    os.killpg(training.pid, signal.SIGKILL)
-    training.wait()
+    third = Breakpoint(project, epoch=3)
+    third.kill(project.start("python", "-m", "pipeline.train", *arguments))
     done = project.stage("train", *arguments)
     assert f"1 job in {folder(project)}" in done.stdout
     assert "goes on after epoch 2 of 3" in done.stdout

@@ -9,50 +9,49 @@ from pathlib import Path
 import mlflow
 import requests
 
-from tests.cluster.nodes import Node
 from tests.conftest import Project
+from tests.interrupt import SAVING
+
+_RECORD = """
+
+import os
 
 
-class Seen:
-    """What the tracking server showed while the sweep ran: which job was computed by which nodes, in order."""
+def _recorded(save):
+    def save_and_record(self, *arguments):
+        save(self, *arguments)
+        epoch, gpus = len(arguments[-1].history), os.environ.get("CUDA_VISIBLE_DEVICES")
+        with open({file!r}, "a") as file:
+            file.write(json.dumps([self.folder.name, epoch, os.environ["CLUSTER_NODE"], gpus]) + "\\n")
 
-    def __init__(self, store: str):
-        self.client = mlflow.MlflowClient(store)
-        self.nodes: dict[str, list[str]] = defaultdict(list)
-        self.running: dict[str, str] = {}
+    return save_and_record
 
-    def runs(self) -> list[mlflow.entities.Run]:
-        """Return every run of the experiment: that of the sweep, and those of its jobs."""
-        experiment = self.client.get_experiment_by_name("fer2013")
-        return self.client.search_runs([experiment.experiment_id]) if experiment else []
 
-    def look(self, nodes: list[Node]) -> None:
-        """Note which job runs on which of `nodes` now."""
-        self.running = {}
-        for run in self.runs():
-            pid = int(run.data.tags.get("pipeline.host_and_pid", "? 0").split()[-1])
-            for name in (node.name for node in nodes if run.info.status == "RUNNING" and pid in node.pids()):
-                self.running[name] = run.info.run_id
-                if name not in self.nodes[run.info.run_id][-1:]:
-                    self.nodes[run.info.run_id].append(name)
+Checkpoint.save = _recorded(Checkpoint.save)
+"""
 
-    def jobs(self, node: Node) -> list[str]:
-        return [run_id for run_id, names in self.nodes.items() if node.name in names]
 
-    def is_training(self, node: Node) -> bool:
-        """Tell whether `node` is in the middle of a job: some of its epochs are recorded, and not its end."""
-        run_id = self.running.get(node.name)
-        return bool(run_id) and len(self.client.get_metric_history(run_id, "loss")) >= 2
+def record(project: Project) -> Path:
+    """Have each training of `project` write a line for each epoch that it saves; return the file of all."""
+    file = project.path("outputs/saved.jsonl")
+    with open(project.path(SAVING), "a") as module:
+        module.write(_RECORD.format(file=str(file)))
+    return file
 
-    def finished(self) -> int:
-        return sum(run.info.status == "FINISHED" for run in self.runs())
 
-    def summary(self) -> str:
-        """Return the figures: jobs by the node that ended them, and those that began on another one."""
-        ended = [names[-1] for names in self.nodes.values()]
-        again = sum(len(names) > 1 for names in self.nodes.values())
-        each = ", ".join(f"{ended.count(name)} on {name}" for name in sorted(set(ended)))
-        return f"{len(ended)} jobs ({each}), {again} of them begun on the lost node and ended on the other"
+def computed_once(saved: Path, jobs: int, epochs: int) -> str:
+    """Check that every epoch was computed once, by which node, and on one GPU; return a summary."""
+    done, nodes = defaultdict(list), defaultdict(list)
+    for job, epoch, node, gpus in map(json.loads, saved.read_text().splitlines()):
+        done[job].append(epoch)
+        nodes[job].append(node)
+        assert gpus in ("0", "1"), f"a job sees the GPUs {gpus}"
+    assert list(done.values()) == [[*range(1, epochs + 1)]] * jobs, done
+    lost = [names for names in nodes.values() if len(set(names)) > 1]
+    assert lost == [["other", "other", *["head"] * (epochs - 2)]], nodes
+    ended = [names[-1] for names in nodes.values()]
+    assert ended.count("other") == 1, nodes
+    return f"{jobs - 1} jobs ended on head, 1 of them begun on other before it was lost, and 1 on other"
 
 
 def refuses_strangers(store: str, address: str, environment: dict[str, str]) -> None:
@@ -67,23 +66,21 @@ def refuses_strangers(store: str, address: str, environment: dict[str, str]) -> 
     assert "token" in done.stderr.lower(), done.stderr
 
 
-def check(project: Project, seen: Seen, code: int, jobs: int, epochs: int) -> None:
-    """Check that every job is recorded once, with each epoch once and its model, and that both nodes had worked."""
-    assert code == 0, f"the sweep ended with exit code {code}"
+def recorded_once(project: Project, store: str, jobs: int, epochs: int) -> None:
+    """Check that every job is recorded once, with each epoch once and its model."""
     (folder,) = project.path("multirun").iterdir()
     results = [json.loads((folder / str(i) / "job.json").read_text()) for i in range(jobs)]
     assert [result["status"] for result in results] == ["FINISHED"] * jobs
-    runs = seen.runs()
+    client = mlflow.MlflowClient(store)
+    runs = client.search_runs([client.get_experiment_by_name("fer2013").experiment_id])
     assert [run.info.status for run in runs] == ["FINISHED"] * (jobs + 1)
     (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     children = {run.info.run_id: run for run in runs if run is not parent}
     assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parent.info.run_id}
     assert {result["mlflow_run_id"] for result in results} == set(children)
     for number, result in enumerate(results):
-        steps = [metric.step for metric in seen.client.get_metric_history(result["mlflow_run_id"], "loss")]
+        steps = [metric.step for metric in client.get_metric_history(result["mlflow_run_id"], "loss")]
         assert sorted(steps) == list(range(1, epochs + 1)), f"job {number} has the epochs {steps}"
         with tempfile.TemporaryDirectory() as scratch:
-            model = Path(seen.client.download_artifacts(result["mlflow_run_id"], "model.h5", scratch))
+            model = Path(client.download_artifacts(result["mlflow_run_id"], "model.h5", scratch))
             assert model.read_bytes() == (folder / str(number) / "models/model.h5").read_bytes()
-    assert len({name for names in seen.nodes.values() for name in names}) == 2, "one node did all the work"
-    assert any(len(names) > 1 for names in seen.nodes.values()), "no job was started again"

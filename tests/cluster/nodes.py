@@ -7,14 +7,12 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from tests.conftest import SECONDS, free_port
+from tests.conftest import free_port
+from tests.interrupt import GIVE_UP
 from tests.processes import family, kill, password, private, running
 
 MEMORY = 80 * 2**20
 """Bytes of a node's object store; results of jobs are small."""
-
-ATTEMPTS = 3
-"""Starts of a node: Ray gives one half a minute, which a busy machine may not keep."""
 
 
 class Node:
@@ -41,19 +39,21 @@ def give_token(home: Path) -> dict[str, str]:
 
 @contextmanager
 def cluster(folder: Path, names: list[str], environment: dict[str, str]) -> Iterator[tuple[str, list[Node]]]:
-    """Run a cluster of a node with one CPU for each of `names`; yield its address and the nodes, the head first."""
+    """Run a cluster of a node with one CPU for each of `names`; yield its address and the nodes, the head first.
+
+    A node's processes find its name in CLUSTER_NODE. It has two GPUs, which Ray hands out without looking for them.
+    """
     address = f"127.0.0.1:{free_port()}"
     with ExitStack() as stack:
         nodes: list[Node] = []
         for name in names:
-            for _ in range(ATTEMPTS):
-                # The nodes share a folder of logs: one of them reads it.
-                place = ["--address", address, "--include-log-monitor=false"] if nodes else _head(folder, address)
-                process = stack.enter_context(_start(folder / f"{name}.log", place, environment))
-                if _joins(process, folder / f"{name}.log"):
-                    break
-            else:
-                raise AssertionError((folder / f"{name}.log").read_text())
+            log, given = folder / f"{name}.log", {**environment, "CLUSTER_NODE": name}
+            # The nodes share a folder of logs: one of them reads it.
+            place = ["--address", address, "--include-log-monitor=false"] if nodes else _head(folder, address)
+            deadline = time.monotonic() + GIVE_UP
+            while not _joins(process := stack.enter_context(_start(log, place, given)), log):
+                # Ray gives a node half a minute, which a busy machine may not keep.
+                assert time.monotonic() < deadline, log.read_text()
             nodes.append(Node(name, process))
         yield address, nodes
 
@@ -68,13 +68,14 @@ def _start(log: Path, place: list[str], environment: dict[str, str]) -> Abstract
     # Two nodes of one machine cannot share Ray's fixed ports; and a node does not wait for ports that it is told.
     agents = ("dashboard-agent-listen", "dashboard-agent-grpc", "runtime-env-agent", "metrics-export")
     ports = ["--min-worker-port=0", "--max-worker-port=0", *(f"--{agent}-port={free_port()}" for agent in agents)]
-    command = ["ray", "start", "--block", *place, *ports, "--num-cpus=1", f"--object-store-memory={MEMORY}"]
+    has = ["--num-cpus=1", "--num-gpus=2", f"--object-store-memory={MEMORY}"]
+    command = ["ray", "start", "--block", *place, *ports, *has]
     return running(log, *command, env=environment, cwd=log.parent)
 
 
 def _joins(process: subprocess.Popen, log: Path) -> bool:
     """Wait until the node that `process` starts belongs to the cluster; tell whether it does."""
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + GIVE_UP
     while process.poll() is None and time.monotonic() < deadline:
         if "Ray runtime started" in log.read_text():
             return True

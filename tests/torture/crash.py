@@ -4,6 +4,7 @@ After one more start of the same command everything is bit for bit what an undis
 one finished run, and each of its epochs is logged once.
 """
 
+import contextlib
 import hashlib
 import os
 import random
@@ -50,11 +51,14 @@ def faults(folder: Path, short: bool) -> Iterator[Outcome]:
         def one(place: int, way: str, share: float) -> Outcome:
             command = SWEEP if way == SWEEPING else REPRO
             seconds, expected = undisturbed[command]
-            project = Project(shutil.copytree(template.folder, folder / f"killed {place}"))
-            lost = _lost(project, command, way, share * seconds, expected)
+            project, after = folder / f"killed {place}", share * seconds
+            while not _killed(Project(shutil.copytree(template.folder, project)), command, way, after):
+                shutil.rmtree(project)
+                after /= 2  # it ended before: an undisturbed start took longer
+            lost = _lost(Project(project), command, expected)
             if lost is None:
-                shutil.rmtree(project.folder)
-            return Outcome(f"SIGKILL of {way}", lost)
+                shutil.rmtree(project)
+            return Outcome(f"SIGKILL of {way}", lost and f"{after:.1f} s: {lost}")
 
         yield from pool.map(one, range(len(ways)), ways, [rng.uniform(0.1, 1.0) for _ in ways])
 
@@ -73,45 +77,40 @@ def _undisturbed(template: Project, folder: Path, command: tuple[str, ...]) -> t
     return time.monotonic() - started, _left(project)
 
 
-def _lost(project: Project, command: tuple[str, ...], way: str, after: float, expected: Left) -> str | None:
-    """Start `command`, kill it `after` so many seconds, start it again; return what differs from `expected`."""
-    with open(project.path("printed"), "w") as printed:
-        process = subprocess.Popen(
-            command,
-            cwd=project.folder,
-            env=project.environment(),
-            stdout=printed,
-            stderr=printed,
-            start_new_session=True,
-        )
-        _kill(process, way, after)
-        again = project.run(*command, check=False)
-    if again.returncode != 0 or "Traceback" in again.stderr:
-        return f"{after:.1f} s: the second start ends with {again.returncode}: {again.stderr[-1500:]}"
-    found = _left(project)
-    differing = [name for name in expected.files if found.files.get(name) != expected.files[name]]
-    if differing or found.metrics != expected.metrics or found.ends != expected.ends:
-        return f"{after:.1f} s: files {differing}, runs {found.ends}, {found.metrics} not {expected.metrics}"
-    return None
-
-
-def _kill(process: subprocess.Popen, way: str, after: float) -> None:
-    """Kill what `way` says `after` so many seconds, or, where no stage runs then, as soon as one does."""
+def _killed(project: Project, command: tuple[str, ...], way: str, after: float) -> bool:
+    """Start `command`, and kill it as `way` says after so many seconds, or as soon as a stage runs; tell if it was."""
     deadline = time.monotonic() + after
+    with open(project.path("printed"), "w") as printed:
+        environment, output = project.environment(), {"stdout": printed, "stderr": printed}
+        process = subprocess.Popen(command, cwd=project.folder, env=environment, start_new_session=True, **output)
     while process.poll() is None:
         stages = [p for p in psutil.Process(process.pid).children(recursive=True) if _is_stage(p)]
         if time.monotonic() >= deadline and (stages or way != STAGE):
             break
         time.sleep(0.01)
     else:
-        return  # it ended before its time: an undisturbed start took longer
-    if way == STAGE:
-        stages[-1].kill()
-    elif way == DVC:
-        process.kill()
-    else:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+        assert process.returncode == 0, project.path("printed").read_text()
+        return False
+    with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):  # it has just ended
+        if way == STAGE:
+            stages[-1].kill()
+        elif way == DVC:
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.wait() != 0
+
+
+def _lost(project: Project, command: tuple[str, ...], expected: Left) -> str | None:
+    """Start the killed `command` again; return what differs from `expected`."""
+    again = project.run(*command, check=False)
+    if again.returncode != 0 or "Traceback" in again.stderr:
+        return f"the second start ends with {again.returncode}: {again.stderr[-1500:]}"
+    found = _left(project)
+    differing = [name for name in expected.files if found.files.get(name) != expected.files[name]]
+    if differing or found.metrics != expected.metrics or found.ends != expected.ends:
+        return f"files {differing}, runs {found.ends}, {found.metrics} not {expected.metrics}"
+    return None
 
 
 def _is_stage(process: psutil.Process) -> bool:

@@ -1,11 +1,13 @@
 """A tracking server that fails in the middle of a training, or at its start: behind a proxy that can fail in five ways.
 
-Whatever it does, the training ends within half a minute of an undisturbed one, and the same command, once the server is
-back, completes its record: one run, every epoch of every metric once.
+Whatever it does, the training asks it a few times and gives each request up after seconds, and the same command, once
+the server is back, completes its record: one run, every epoch of every metric once.
 """
 
 import http.client
+import select
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -13,11 +15,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from tests.conftest import Project, shrunk, tracking_server
+from tests.interrupt import GIVE_UP, Breakpoint
 from tests.torture.outcome import Outcome
 
 EPOCHS = 4
-PATIENCE = 30
-"""Seconds that a training may lose by a server, in all."""
+ASKED = {"slow": 60}
+"""How often a training may ask a server that fails: twice for each epoch, the end of its metrics, and its own end."""
+LONGEST = 60
+"""Seconds that a request may wait for its answer: those of the project are few, MLflow's own are 120."""
 HOURS = "7200"
 WAYS = {
     "refuses connections": "refuse",
@@ -29,51 +34,67 @@ WAYS = {
 
 
 def faults(folder: Path, short: bool) -> Iterator[Outcome]:
-    """Train with each way to fail: from the start, from the first epoch on, and from the first to the second."""
+    """Train with each way to fail: from the start, from the second epoch on, and from the second to the third."""
     with tracking_server(folder) as address:
         proxy = _Proxy(address.removeprefix("http://"))
         project = _project(folder / "project", proxy.address)
-        undisturbed = _train(project, proxy, "start", None)
+        breakpoints = [Breakpoint(project, epoch, trainings=0) for epoch in (2, 3)]
         ways = dict(list(WAYS.items())[1:2]) if short else WAYS
         for way, mode in ways.items():
-            for when in ("end",) if short else ("start", "end", "second"):
+            for when in ("end",) if short else ("start", "end", "third"):
                 experiment = f"{mode} {when}"
                 project.edit("conf/tracking/server.yaml", "^experiment: .*", f"experiment: {experiment}")
                 kind = {"start": f"server {way}, at the start"}.get(when, f"server {way}, in the middle")
-                yield Outcome(kind, _lost(project, proxy, mode, when, undisturbed) or _wrong(address, experiment))
+                yield Outcome(kind, _lost(project, proxy, mode, when, breakpoints) or _wrong(address, experiment))
         proxy.shutdown()
         proxy.server_close()
 
 
-def _lost(project: Project, proxy: "_Proxy", mode: str, when: str, undisturbed: float) -> str | None:
+def _lost(project: Project, proxy: "_Proxy", mode: str, when: str, breakpoints: list[Breakpoint]) -> str | None:
     """Train under the fault, and again without it; return what was not as it should be."""
-    shutil.rmtree(project.path("outputs/checkpoints"))
-    seconds = _train(project, proxy, when, mode)
-    if seconds - undisturbed > PATIENCE:
-        return f"waited for {seconds - undisturbed:.0f} s"
+    shutil.rmtree(project.path("outputs/checkpoints"), ignore_errors=True)
+    proxy.forget()
+    try:
+        _train(project, proxy, mode, when, breakpoints)
+    except subprocess.TimeoutExpired:
+        return "did not end"
+    if proxy.asked > ASKED.get(mode, 2 * (EPOCHS + 1)) or proxy.longest > LONGEST:
+        return f"asked {proxy.asked} times, and waited for {proxy.longest:.0f} s at most"
     proxy.mode = None
     done = project.stage("train", check=False, DVC_STAGE="train")
     good = done.returncode == 0 and "Traceback" not in done.stderr
     return None if good else f"exit code {done.returncode}: {done.stdout[-300:]} {done.stderr[-1500:]}"
 
 
-def _train(project: Project, proxy: "_Proxy", when: str, mode: str | None) -> float:
-    """Train while the proxy fails; return the seconds that it took."""
+def _train(project: Project, proxy: "_Proxy", mode: str, when: str, breakpoints: list[Breakpoint]) -> None:
+    """Train while the proxy fails: it begins to, or stops, while the training stands."""
+    second, third = breakpoints
     proxy.mode = mode if when == "start" else None
-    started = time.monotonic()
-    with project.start("env", "DVC_STAGE=train", "python", "-m", "pipeline.train") as training:
-        for line in training.stdout:
-            if line.startswith("epoch  1") and when != "start":
+    # Samples of the machine's load would be requests whose number the clock decides.
+    environment = ("DVC_STAGE=train", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL=3600")
+    if when != "start":
+        second.arm()
+    if when == "third":
+        third.arm()
+    with project.start("env", *environment, "python", "-m", "pipeline.train") as training:
+        try:
+            if when != "start":
+                stopped = second.wait(training)
                 proxy.mode = mode
-            if line.startswith("epoch  2") and when == "second":
+                second.resume(stopped)
+            if when == "third":
+                stopped = third.wait(training)
+                assert proxy.met.wait(GIVE_UP), "no request met the fault"
                 proxy.mode = None
-    return time.monotonic() - started
+                third.resume(stopped)
+            training.communicate(timeout=GIVE_UP)
+        finally:
+            training.kill()
 
 
 def _project(folder: Path, address: str) -> Project:
     folder.mkdir()
     project = shrunk(folder)
-    project.edit("conf/data/synthetic.yaml", r"angry: \[8, 2, 2\]", "angry: [2000, 2, 2]")
     project.edit("params.yaml", "epochs: 1", f"epochs: {EPOCHS}")
     project.edit("params.yaml", "tracking: local", "tracking: server")
     project.edit("conf/tracking/server.yaml", "^uri: .*", f"uri: {address}")
@@ -107,9 +128,15 @@ class _Proxy(ThreadingHTTPServer):
 
     def __init__(self, server: str):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.behind, self.mode = server, None
+        self.behind, self.mode, self.met = server, None, threading.Event()
+        self.forget()
         self.address = f"http://127.0.0.1:{self.server_address[1]}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def forget(self) -> None:
+        """Count anew the requests that fail, and the longest wait of one."""
+        self.asked, self.longest = 0, 0.0
+        self.met.clear()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of clients that gave up."""
@@ -124,23 +151,29 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         if self.server.mode == "refuse":
-            self.connection.close()
-            self.close_connection = True
-            return
-        super().handle_one_request()
+            self._fail("refuse")
+        else:
+            super().handle_one_request()
+
+    def _fail(self, mode: str) -> bool:
+        """Do what a server does that fails as `mode` says; tell whether it answers all the same."""
+        self.server.asked += 1
+        self.server.met.set()
+        if mode in ("500", "429"):
+            self._send(int(mode), {"Retry-After": HOURS}, b"{}")
+        if mode == "slow":
+            time.sleep(0.5)
+        if mode == "hang":
+            since = time.monotonic()
+            while self.server.mode == "hang" and not select.select([self.connection], [], [], 0.1)[0]:
+                self.server.longest = max(self.server.longest, time.monotonic() - since)
+        self.close_connection = mode in ("refuse", "hang")
+        return mode == "slow"
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         mode = self.server.mode
-        while self.server.mode == "hang":
-            time.sleep(0.1)
-        if mode == "hang":
-            self.close_connection = True
-            return
-        if mode == "slow":
-            time.sleep(0.5)
-        if mode in ("500", "429"):
-            self._send(int(mode), {"Retry-After": HOURS}, b"{}")
+        if mode and not self._fail(mode):
             return
         onward = http.client.HTTPConnection(self.server.behind, timeout=60)
         onward.request(self.command, self.path, body, dict(self.headers))
