@@ -33,7 +33,7 @@ class TestAblated:
         found = {}
         for job in project.path("multirun").glob("*/*/job.json"):
             run = json.loads((job.parent / "results/run.json").read_text())["config"]
-            key = (run["augment"]["mirror"], run["train"]["label_smoothing"], run["seed"])
+            key = (run["augment"]["flip"], run["train"]["label_smoothing"], run["seed"])
             found[key] = json.loads(job.read_text())["val"]["accuracy"]
         assert len(found) == 6
         without, added = result["levers"]
@@ -53,8 +53,8 @@ class TestAblated:
     ("arguments", "content", "words"),
     [
         (["marathon"], None, ["unknown ablation 'marathon'", "sprint"]),
-        (["sprint", "train.epochs=3"], None, ["train.epochs=3 would make it another recipe", "tracking"]),
-        (["bad"], LEVERS.replace("[1, 2]", "[1]"), ["conf/ablation/bad.yaml", "seeds", "[1]"]),
+        (["sprint", "train.epochs=3"], None, ["train.epochs=3 would change the experiment", "tracking"]),
+        (["bad"], LEVERS.replace("[1, 2]", "[1]"), ["conf/ablation/bad.yaml", "seeds", "at least 2 items"]),
         (["bad"], LEVERS.replace("label_smoothing=0.2", "smoothing=0.2"), ["smoothing"]),
     ],
 )

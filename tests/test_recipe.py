@@ -31,10 +31,10 @@ class TestTried:
         assert single["each"] == each
         assert single["mean"] == pytest.approx(statistics.mean(each))
         assert single["deviation"] == pytest.approx(statistics.stdev(each))
-        kept = [np.load(job.parent / "results/predictions.npz") for job in jobs]
-        together = np.mean([k["val_probabilities"] for k in kept], axis=0).argmax(1) == kept[0]["val_labels"]
+        kept = [np.load(job.parent / "results/predictions_val.npz") for job in jobs]
+        together = np.mean([k["probabilities"] for k in kept], axis=0).argmax(1) == kept[0]["labels"]
         assert result["accuracy"]["ensemble, single"]["val"]["mean"] == pytest.approx(together.mean())
-        assert set(result["accuracy"]) == {"single", "with mirror", "ensemble, single", "ensemble, with mirror"}
+        assert set(result["accuracy"]) == {"single", "flip TTA", "ensemble, single", "ensemble, flip TTA"}
         assert "single: val" in printed
 
     def test_the_network_that_is_best_on_val_is_kept_with_its_scores(self, tried):
@@ -50,8 +50,8 @@ class TestTried:
 
     def test_test_is_read_by_the_recipe_and_not_by_its_jobs(self, tried):
         project, _, result = tried
-        for predictions in project.path("multirun").glob("*/*/results/predictions.npz"):
-            assert set(np.load(predictions).files) == {"val_probabilities", "val_labels"}
+        predictions = project.path("multirun").glob("*/*/results/predictions*")
+        assert {path.name for path in predictions} == {"predictions_val.npz"}
         assert len(result["accuracy"]["single"]["test"]["each"]) == 2
 
     def test_given_again_it_trains_nothing(self, tried):
@@ -66,7 +66,7 @@ class TestTried:
     [
         ([], ["unknown recipe ''", "demo", "sprint"]),
         (["marathon"], ["unknown recipe 'marathon'", "demo"]),
-        (["demo", "train.epochs=3"], ["train.epochs=3 would make it another recipe", "seed"]),
+        (["demo", "train.epochs=3"], ["train.epochs=3 would change the experiment", "seed"]),
     ],
 )
 def test_anything_but_a_recipe_is_refused(project, arguments, words):
