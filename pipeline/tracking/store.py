@@ -5,7 +5,7 @@ import re
 import sqlite3
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -30,10 +30,10 @@ def uri(database: Path) -> str:
 
 
 @contextmanager
-def open_database(database: Path, called: Path | None = None) -> Iterator[sqlite3.Connection]:
+def open_database(database: Path) -> Iterator[sqlite3.Connection]:
     """Open an SQLite file; transactions are begun and committed by hand, and one that is not is undone.
 
-    Raises PipelineError, which names `called` where the file is a copy of that, where it is damaged.
+    Raises PipelineError where the file is damaged.
     """
     with closing(sqlite3.connect(database, isolation_level=None, timeout=20)) as connection:
         try:
@@ -41,9 +41,7 @@ def open_database(database: Path, called: Path | None = None) -> Iterator[sqlite
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if type(error) not in (sqlite3.DatabaseError, UnicodeDecodeError):  # locked, full: not the file's fault
                 raise
-            raise PipelineError(
-                f"{called or database} is damaged ({error}); accepted: a database of MLflow's"
-            ) from error
+            raise PipelineError(f"{database} is damaged ({error}); accepted: a database of MLflow's") from error
 
 
 def make(mlruns: Path) -> None:
@@ -67,16 +65,13 @@ def make(mlruns: Path) -> None:
 
 
 def relocate(mlruns: Path) -> None:
-    """Where the store `mlruns` was moved or copied here, make its addresses those of the artifacts in it.
-
-    An address whose files are at the old place alone stays as it is.
-    """
+    """Where the store `mlruns` was moved or copied here, make its addresses those of the artifacts in it."""
     if not (mlruns / DATABASE).exists():
         return
     with open_database(mlruns / DATABASE) as db:
         for old in places(db) - {mlruns}:
             (mlruns / "artifacts").mkdir(exist_ok=True)  # new runs go here, whatever was left behind
-            move(db, old, mlruns, unless=lambda path, new: path.exists() and not new.exists())
+            move(db, old, mlruns)
             print(f"mlruns/ was that of {old.parent}: the addresses of its artifacts are those in {mlruns} now")
 
 
@@ -88,37 +83,24 @@ def places(db: sqlite3.Connection) -> set[Path]:
     return {path.parent for path in paths if path and path.parts[-2:] == ("mlruns", "artifacts")}
 
 
-def move(
-    db: sqlite3.Connection,
-    old: Path,
-    new: Path,
-    unless: Callable[[Path, Path], bool] = lambda path, target: False,
-) -> None:
-    """Make every address below `old` the same below `new`, in one transaction, but for those that `unless` keeps."""
+def move(db: sqlite3.Connection, old: Path, new: Path) -> None:
+    """Make every address below `old` the same below `new`, in one transaction.
+
+    An address whose files are at the old place alone stays as it is.
+    """
 
     def moved(address: str) -> str:
         path = local(address)
         if path is None or not path.is_relative_to(old):
             return address
         target = new / path.relative_to(old)
-        return address if unless(path, target) else target.as_uri()
+        return address if path.exists() and not target.exists() else target.as_uri()
 
     db.create_function("moved", 1, moved)
     db.execute("BEGIN IMMEDIATE")
     for table, column, condition in _present(db):
         db.execute(f"UPDATE {table} SET {column} = moved({column}) WHERE {column} IS NOT NULL AND {condition}")
     db.execute("COMMIT")
-
-
-def folders(db: sqlite3.Connection, mlruns: Path) -> list[Path]:
-    """Return the folders of artifacts below `mlruns` that runs, models and traces name, relative to it."""
-    named = {
-        local(address)
-        for table, column, condition in _present(db)
-        for (address,) in db.execute(f"SELECT DISTINCT {column} FROM {table} WHERE {condition}")
-        if table != "experiments"
-    }
-    return sorted(path.relative_to(mlruns) for path in named if path and mlruns in path.parents)
 
 
 def local(address: str | None) -> Path | None:
