@@ -108,18 +108,10 @@ def with_layer(path: Path, layer: dict[str, Any]) -> None:
         config["config"]["layers"][-1] = layer
         del file.attrs["model_config"]
         file.attrs["model_config"] = json.dumps(config)
-    unseal(path)
-
-
-def unseal(path: Path) -> None:
-    """Take away what says that a file is as it was written."""
-    content = path.read_bytes()
-    place = content.rfind(saved._SEAL)
-    path.write_bytes(content[:place] if place >= 0 else content)
 
 
 def elsewhere(path: Path, kind: str) -> None:
-    """Write a network one of whose weights stands in another file, or is a link of `kind`; it is not sealed."""
+    """Write a network one of whose weights is in another file, or is a link of `kind`; it is not sealed."""
     network(path)
     with h5py.File(path, "r+") as file:
         group = file["model_weights/dense/net/dense"]
@@ -137,7 +129,6 @@ def elsewhere(path: Path, kind: str) -> None:
             group.create_virtual_dataset("bias", layout)
         elif kind == "bomb":
             group.create_dataset("bias", (2**20, 2**20), "f4", chunks=(1024, 1024))
-    unseal(path)
 
 
 ELSEWHERE = ("external link", "soft link", "external storage", "virtual", "bomb")

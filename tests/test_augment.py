@@ -27,7 +27,7 @@ def test_nothing_chosen_changes_nothing(images):
 
 
 def test_mirror_swaps_left_and_right_in_half_of_the_images(images):
-    mirrored = changed(images, mirror=True)
+    mirrored = changed(images, flip=True)
     same = (mirrored == images).all(axis=(1, 2, 3))
     swapped = np.isclose(mirrored, images[:, :, ::-1], atol=1e-5).all(axis=(1, 2, 3))
     assert (same ^ swapped).all()
@@ -65,7 +65,7 @@ def test_zoom_scales_each_axis_by_itself():
     assert abs(np.corrcoef(across, down)[0, 1]) < 0.2
 
 
-@pytest.mark.parametrize("settings", [{"mirror": True}, {"shift": 0.1}, {"mirror": True, "shift": 0.25}])
+@pytest.mark.parametrize("settings", [{"flip": True}, {"shift": 0.1}, {"flip": True, "shift": 0.25}])
 def test_moving_whole_pixels_gives_what_resampling_gives(images, settings):
     transforms = drawn(len(images), **settings)
     moved = augment.move(images[..., 0], transforms)
@@ -75,7 +75,7 @@ def test_moving_whole_pixels_gives_what_resampling_gives(images, settings):
 
 def test_sharp_resampling_moves_as_resampling_does_and_blurs_less(images):
     smooth = np.stack([cv2.GaussianBlur(image, (0, 0), 2) for image in images[..., 0]])
-    settings = {"mirror": True, "rotation": 15.0, "zoom": 0.15, "shift": 0.1}
+    settings = {"flip": True, "rotation": 15.0, "zoom": 0.15, "shift": 0.1}
     transforms = drawn(len(images), **settings)
     bytes_of = lambda each: np.rint(each * 255).astype(np.uint8)  # noqa: E731
     sharp = augment.resample_sharp(bytes_of(smooth), transforms) / 255.0

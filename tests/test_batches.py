@@ -8,7 +8,7 @@ from pipeline.data.arrays import Split
 from tests.settings import AS_THEY_ARE, changed_by
 
 TARGETS = np.eye(3, dtype=np.float32)
-AUGMENT = changed_by(mirror=True, rotation=10.0, zoom=0.1, shift=0.1, mixup=0.3, cutmix=0.3, erase=0.3)
+AUGMENT = changed_by(flip=True, rotation=10.0, zoom=0.1, shift=0.1, mixup=0.3, cutmix=0.3, erase=0.3)
 
 
 @pytest.fixture

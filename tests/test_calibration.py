@@ -29,9 +29,9 @@ def test_the_threshold_is_the_lowest_from_which_on_answers_are_right_often_enoug
     named = probabilities.argmax(1)
     labels = np.where(right, named, 1 - named)
     assert calibration.threshold(probabilities, labels, 0.8) == 0.7
-    assert calibration.sure(probabilities, labels, 0.7) == {"share": 5 / 8, "accuracy": 0.8}
+    assert calibration.confident(probabilities, labels, 0.7) == {"share": 5 / 8, "accuracy": 0.8}
     assert calibration.threshold(probabilities, 1 - named, 0.8) == 1.0
-    assert calibration.sure(probabilities, labels, 1.0) == {"share": 0.0, "accuracy": 0.0}
+    assert calibration.confident(probabilities, labels, 1.0) == {"share": 0.0, "accuracy": 0.0}
 
 
 @pytest.mark.parametrize("first_is_right", [True, False])

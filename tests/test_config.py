@@ -18,7 +18,7 @@ def test_params_choose_and_options_define(config):
 
 
 def test_the_command_line_wins_over_recipe_and_params(config):
-    assert config("experiment=demo").data.name == "faces"
+    assert config("experiment=demo").data.name == "synthetic"
     assert config("experiment=demo").train.epochs == 6
     assert config("experiment=demo", "data=fer2013", "train.epochs=3").data.name == "fer2013"
     assert config("experiment=demo", "data=fer2013", "train.epochs=3").train.epochs == 3
@@ -51,20 +51,23 @@ def test_params_yaml_comes_with_the_recipe_of_the_notebook(config):
         ("data.classes=[happy]", "data.classes", "at least 2"),
         ("data.classes=[happy,happy]", "data", "twice"),
         ("train.batch_size=28710", "train.batch_size is 28710", "1 to 28709"),
-        ("train.keep=first", "train.keep is 'first'", "'best' or 'last'"),
+        ("train.restore_best=first", "train.restore_best is 'first'", "a valid boolean"),
+        ("+train.keep=best", "train.keep is now called", "train.restore_best: true for best"),
+        ("data=faces", "data/faces is now called", "data/synthetic"),
+        ("choices.model=linear", "choices.model=linear", "use model=linear"),
+        ("+choices.optimizer=nonsense", "choices.optimizer=nonsense", "use optimizer=nonsense"),
         ("augment.zoom=1.5", "augment.zoom is 1.5", "less than 1"),
         ("model.filters=0", "model.filters is 0", "greater than or equal to 1"),
-        ("model.name=lenet", "lenet", "'seed_cnn', 'linear'"),
+        ("model.name=lenet", "lenet", "linear, mini_xception"),
         ("seed=-1", "seed is -1", "greater than or equal to 0"),
         ("tracking.uri=somewhere", "tracking.uri", "https?"),
-        ("+train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, label_smoothing, keep"),
+        ("+train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, label_smoothing, restore_best"),
         ("+optimizer.momentum=0.5", "unknown key 'optimizer.momentum'", "name, learning_rate, beta_1, beta_2"),
-        ("+choices.modle=linear", "unknown key 'choices.modle'", "model"),
-        ("+x=1", "unknown key 'x'", "data, augment, model"),
-        ("x=1", "unknown key 'x'", "data, augment, model"),
-        ("train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, label_smoothing, keep"),
+        ("+x=1", "unknown key 'x'", "model, data, augment"),
+        ("x=1", "unknown key 'x'", "model, data, augment"),
+        ("train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, label_smoothing, restore_best"),
         ("model.fliters=3", "unknown key 'model.fliters'", "name, filters, dense, dropout"),
-        ("choices.modle=linear", "unknown key 'choices.modle'", "model"),
+        ("choices.modle=linear", "choices.modle=linear", "use modle=linear"),
         ("~data.kaggle", "kaggle", "owner/name/versions/1"),
     ],
 )
@@ -117,8 +120,8 @@ def test_a_mistake_in_params_is_told_with_its_place(project, pattern, replacemen
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("params.yaml", b"x: \xff", "params.yaml is no text in UTF-8: invalid start byte at byte"),
-        ("conf/model/seed_cnn.yaml", b"x: \xff", "seed_cnn.yaml is no text in UTF-8"),
+        ("params.yaml", b"x: \xff", "params.yaml is not text in UTF-8: invalid start byte at byte"),
+        ("conf/model/seed_cnn.yaml", b"x: \xff", "seed_cnn.yaml is not text in UTF-8"),
         ("params.yaml", b"x: &x [1]\ny: *x", "params.yaml has an alias"),
         ("params.yaml", b"x: " + b"[" * 5000, "params.yaml or conf/ cannot be read: maximum recursion depth"),
         ("params.yaml", b"defaults: null", "params.yaml or conf/ cannot be read: Invalid defaults list in 'params'"),
@@ -136,26 +139,26 @@ def test_a_file_that_is_no_settings_ends_with_a_line(project, name, content, mes
 
 
 def test_a_recipe_is_recorded_with_the_comments_kept(project):
-    project.stage("record", "model=linear", "train.epochs=5", "optimizer.learning_rate=0.01")
+    project.stage("use", "model=linear", "train.epochs=5", "optimizer.learning_rate=0.01")
     text = project.path("params.yaml").read_text()
     assert re.search(r"model: linear +# seed_cnn, patch_cnn", text)
     assert "epochs: 5" in text
-    assert project.stage("record", "model=linear").stdout.strip().endswith("nothing to change")
+    assert project.stage("use", "model=linear").stdout.strip().endswith("nothing to change")
 
 
 def test_an_ensemble_is_recorded_as_any_other_setting(project):
     digest = "0" * 64
     override = f"evaluate.ensemble={{weights/a.h5: '{digest}', weights/b.h5: '{digest}'}}"
-    project.stage("record", override)
+    project.stage("use", override)
     text = project.path("params.yaml").read_text()
     assert re.search(r"ensemble: +# \.h5 files", text)
     assert yaml.safe_load(text)["evaluate"]["ensemble"] == {"weights/a.h5": digest, "weights/b.h5": digest}
-    assert project.stage("record", override).stdout.strip().endswith("nothing to change")
+    assert project.stage("use", override).stdout.strip().endswith("nothing to change")
 
 
 def test_what_params_cannot_hold_is_not_recorded(project):
     before = project.path("params.yaml").read_text()
-    done = project.stage("record", "model.filters=8", "train.epochs=5", check=False)
+    done = project.stage("use", "model.filters=8", "train.epochs=5", check=False)
     assert done.returncode == 1
     assert "model.filters" in done.stderr
     assert "conf/model/" in done.stderr
@@ -170,10 +173,10 @@ def test_every_recipe_can_be_recorded(recipe):
     assert params.changes([f"experiment={recipe}"]) == {k: v for k, v in values.items() if now[k] != v}
 
 
-@pytest.mark.parametrize("recipe", ["seed", "sprint", "first", "small", "best", "networks"])
+@pytest.mark.parametrize("recipe", ["seed", "sprint", "first", "small", "best", "architectures"])
 def test_a_recipe_is_what_it_is_whatever_params_yaml_says(recipe):
     chosen = yaml.safe_load((paths.CONF / f"experiment/{recipe}.yaml").read_text())
     params = yaml.safe_load(paths.PARAMS.read_text())
-    open_to_all = {"tracking"} | ({"model"} if recipe == "networks" else set())
+    open_to_all = {"tracking"} | ({"model"} if recipe == "architectures" else set())
     assert set(chosen["choices"]) == set(GROUPS) - open_to_all
     assert [set(chosen[section]) for section in ("optimizer", "train")] == [{"learning_rate"}, set(params["train"])]

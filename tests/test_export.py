@@ -120,7 +120,7 @@ def three_emotions(path: Path, named: list[str]) -> None:
 def test_anything_but_a_network_is_refused(project, arguments):
     done = project.stage("export", *arguments, check=False)
     assert done.returncode == 1
-    assert f"{arguments[0]} is no .h5 file; accepted: " in done.stderr
+    assert f"{arguments[0]} is not an .h5 file; accepted: " in done.stderr
 
 
 def test_a_setting_that_changes_nothing_is_refused(project):

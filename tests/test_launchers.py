@@ -163,7 +163,7 @@ def test_a_killed_worker_ends_the_sweep_with_one_error_and_the_same_command_goes
     assert not psutil.wait_procs(workers, timeout=SECONDS)[1], "workers are left"
     project.edit("conf/hydra/launcher/parallel.yaml", "n_jobs: -1", "n_jobs: 1")
     done = project.stage("train", "-m", *arguments)
-    assert done.stdout.count("goes on after epoch 2 of 3") == 2
+    assert done.stdout.count("resuming after epoch 2 of 3") == 2
     results = [json.loads((folder(project) / str(i) / "job.json").read_text()) for i in (0, 1)]
     assert [result["status"] for result in results] == ["FINISHED"] * 2
     assert sorted(run.info.status for run in runs(project)) == ["FINISHED"] * 3

@@ -40,7 +40,7 @@ def test_a_file_of_another_program_is_taken_for_the_seven_emotions_or_refused(tm
         net = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(outputs)])
         net.save(tmp_path / f"{outputs}.h5")
     assert saved.info(tmp_path / "7.h5", 7) == saved.ModelInfo(list(EMOTIONS), 1.0, 0.0)
-    with pytest.raises(PipelineError, match="does not say which emotions its 3 outputs are"):
+    with pytest.raises(PipelineError, match="does not state which classes its 3 outputs are"):
         classifier.Classifier(tmp_path / "3.h5")
 
 

@@ -171,7 +171,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
     (running,) = runs(killed)
     assert running.info.status == "RUNNING"
     done = killed.repro("train")
-    assert "goes on after epoch 1 of 3" in done.stdout
+    assert "resuming after epoch 1 of 3" in done.stdout
     whole.repro("train")
     for a, b in zip(weights(killed), weights(whole), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -136,7 +136,7 @@ def test_a_killed_trial_goes_on_in_one_of_two_processes_that_share_the_rest(proj
         third.resume(pid)
     printed = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], printed
-    assert "".join(printed).count("goes on after epoch 2 of 3") == 1
+    assert "".join(printed).count("resuming after epoch 2 of 3") == 1
     assert all("[trial" in text for text in printed)
     assert [row["state"] for row in trials(project)] == ["finished"] * 6
     assert len({row["configuration"] for row in trials(project)}) == 6

@@ -29,7 +29,7 @@ def test_training_goes_on_and_the_same_command_completes_the_record(project):
     assert epochs == ["epoch  1", "epoch  2", "epoch  3"]
     assert "warning: metrics not logged" in printed
     with tracking_server(project.folder, port):
-        assert "goes on after epoch 3 of 3" in project.stage("train", DVC_STAGE="train").stdout
+        assert "resuming after epoch 3 of 3" in project.stage("train", DVC_STAGE="train").stdout
         store = MlflowClient(address)
         (run,) = store.search_runs([store.get_experiment_by_name("fer2013").experiment_id])
         assert run.info.status == "FINISHED"

@@ -97,7 +97,7 @@ class TestSwept:
         (line,) = (line for line in done.stdout.splitlines() if line.startswith("To make line 1"))
         command = line.partition("python -m pipeline.use ")[2].partition(" && ")[0]
         other = shrunk(tmp_path)
-        other.stage("record", *command.split())
+        other.stage("use", *command.split())
         seeds = [job(swept[0], i) for i in (0, 1)]
         best = max(seeds, key=lambda result: result["val"]["accuracy"])
         for stage in ("download", "preprocess", "train"):
@@ -120,7 +120,7 @@ def test_a_killed_sweep_goes_on_where_it_was(project):
     first = job(project, 0)
     done = project.stage("train", "-m", *arguments)
     assert "[1/3] seed=1: finished already" in done.stdout
-    assert "goes on after epoch 2 of 3" in done.stdout
+    assert "resuming after epoch 2 of 3" in done.stdout
     assert job(project, 0) == first
     assert sorted(run.info.status for run in runs(project)) == ["FINISHED"] * 4
 
@@ -131,7 +131,7 @@ def test_a_training_with_overrides_is_one_run_that_is_scored_and_goes_on_where_i
     third.kill(project.start("python", "-m", "pipeline.train", *arguments))
     done = project.stage("train", *arguments)
     assert f"1 job in {folder(project)}" in done.stdout
-    assert "goes on after epoch 2 of 3" in done.stdout
+    assert "resuming after epoch 2 of 3" in done.stdout
     assert "| 1 | model=linear, train.epochs=3 |" in done.stdout
     (run,) = runs(project)
     assert (run.info.run_name, run.info.status) == ("model=linear, epochs=3", "FINISHED")
@@ -191,7 +191,7 @@ def test_other_settings_of_a_prepared_data_set_are_refused(swept):
     project, _, _ = swept
     done = project.stage("train", "-m", "model=linear", "data.synthetic_seed=2013,1", check=False)
     assert done.returncode == 1
-    assert "was made with another data.synthetic_seed: 2013, not 1" in done.stderr
+    assert "was made with a different data.synthetic_seed: 2013, not 1" in done.stderr
     assert len(list(project.path("multirun").iterdir())) == 1
 
 

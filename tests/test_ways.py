@@ -29,7 +29,7 @@ def project(tmp_path_factory) -> Project:
 def by_repro(tmp_path_factory) -> dict:
     """Return the configuration that `dvc repro` records with params.yaml edited by `record`."""
     project = with_dvc(shrunk(tmp_path_factory.mktemp("repro")))
-    project.stage("record", *OVERRIDES)
+    project.stage("use", *OVERRIDES)
     project.repro("train")
     return recorded(project.path("results/run.json").read_text())
 

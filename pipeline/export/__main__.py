@@ -34,7 +34,9 @@ def main(arguments: list[str]) -> None:
         raise PipelineError(f"one network at a time: {', '.join(named)}")
     path = Path(named[0]) if named else paths.Outputs().model
     if path.suffix != ".h5" or not path.is_file():
-        raise PipelineError(f"{path} is no .h5 file; accepted: one that a training left, models/model.h5 by default")
+        raise PipelineError(
+            f"{path} is not an .h5 file; accepted: one that a training left, models/model.h5 by default"
+        )
     overrides = [a for a in given if a not in named]
     if others := [key for key in (a.partition("=")[0] for a in overrides) if key != "data"]:
         where = "accepted: data=NAME, the data set on which the files are tried"
