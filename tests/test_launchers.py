@@ -5,6 +5,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import psutil
@@ -15,7 +17,7 @@ from pipeline.core import files, paths, provenance
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
 from pipeline.sweep import launchers
-from tests.conftest import SECONDS, Project, shrunk
+from tests.conftest import ROOT, SECONDS, Project, shrunk
 from tests.interrupt import Breakpoint
 from tests.test_sweep import folder, runs
 
@@ -167,3 +169,29 @@ def test_a_killed_worker_ends_the_sweep_with_one_error_and_the_same_command_goes
     results = [json.loads((folder(project) / str(i) / "job.json").read_text()) for i in (0, 1)]
     assert [result["status"] for result in results] == ["FINISHED"] * 2
     assert sorted(run.info.status for run in runs(project)) == ["FINISHED"] * 3
+
+
+def test_each_job_that_runs_beside_others_sees_one_gpu(project):
+    arguments = ("hydra/launcher=parallel", "hydra.launcher.n_jobs=2", "model=linear", "seed=1,2,3,4")
+    project.stage("train", "-m", *arguments, CUDA_VISIBLE_DEVICES="4,7")
+    records = [json.loads(path.read_text()) for path in project.path("multirun").glob("*/*/results/run.json")]
+    assert len(records) == 4
+    seen = {record["hardware"]["cuda_visible_devices"] for record in records}
+    assert seen <= {"4", "7"}
+
+
+def test_two_workers_never_take_the_same_gpu(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from omegaconf import OmegaConf; from pipeline.core import paths;"
+        "from pipeline.sweep import launchers; paths.HOME = Path(sys.argv[1]);"
+        "(paths.HOME / 'outputs').mkdir(exist_ok=True);"
+        "launchers.take_gpu(OmegaConf.create({'n_jobs': 2})); print(launchers.gpus(), flush=True); sys.stdin.read()"
+    )
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "4,7"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    workers = [subprocess.Popen(command, env=environment, cwd=ROOT, **pipes) for _ in range(2)]
+    seen = sorted(worker.stdout.readline().strip() for worker in workers)
+    for worker in workers:
+        worker.communicate()
+    assert seen == ["['4']", "['7']"]

@@ -2,11 +2,14 @@
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 import hydra
+from filelock import FileLock, Timeout
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -24,6 +27,8 @@ PLUGINS = {
 """The package that brings each launcher."""
 FOLDER = paths.CONF / "hydra" / "launcher"
 ON_MANY_MACHINES = ("ray_cluster", "slurm")
+_HELD: list[FileLock] = []
+"""The lock of the GPU that this process uses."""
 
 
 def check(overrides: list[str], tracking: Tracking) -> None:
@@ -60,6 +65,33 @@ def threads(launcher: DictConfig, jobs: int) -> int | None:
         return max(1, cores // at_once) if at_once > 1 else None
     cpus = OmegaConf.select(launcher, "ray.remote.num_cpus") or OmegaConf.select(launcher, "cpus_per_task")
     return max(1, int(cpus)) if cpus else None
+
+
+def take_gpu(launcher: DictConfig) -> None:
+    """Let this process see one GPU alone, if jobs run side by side on a machine with several; until the process ends.
+
+    For joblib: Ray (`ray.remote.num_gpus`) and Slurm (`gres`) give each job its own. Workers beyond the number of GPUs
+    share them.
+    """
+    visible = gpus()
+    if not OmegaConf.select(launcher, "n_jobs") or len(visible) < 2:
+        return
+    for gpu in visible:
+        lock = FileLock(paths.HOME / "outputs" / f"gpu-{gpu}.lock")
+        with contextlib.suppress(Timeout):
+            lock.acquire(timeout=0)
+            _HELD.append(lock)
+            break
+    else:
+        gpu = visible[os.getpid() % len(visible)]
+    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+
+
+def gpus() -> list[str]:
+    """Return the GPUs this process may use: those in CUDA_VISIBLE_DEVICES, or else all that NVIDIA's driver lists."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [gpu for gpu in visible.split(",") if gpu not in ("", "-1")]
+    return [str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
 
 
 def explain(error: Exception) -> str:

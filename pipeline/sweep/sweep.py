@@ -157,6 +157,7 @@ def job(composed: DictConfig) -> None:
     folder = Path(hydra_config.sweep.dir)
     parent = files.read_json(folder / PARENT)
     number = int(hydra_config.job.num)
+    launchers.take_gpu(hydra_config.launcher)
     run_job(
         config.check(composed),
         RunContext(
