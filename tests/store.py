@@ -35,11 +35,13 @@ class Store:
         run_id = self.tracker.create(name, given, tags)
         folder = self.project.path("made")
         predicted = predictions.Predicted(probabilities, self.labels)
-        predictions.save(folder / "predictions.npz", dict.fromkeys(splits, predicted))
+        saved = [folder / f"predictions_{split}.npz" for split in splits]
+        for file in saved:
+            predictions.save(file, predicted)
         keys = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds", "images_per_second")
         rows = [{"epoch": e, "time": 1.8e9 + e, **dict.fromkeys(keys, accuracy * e / 2)} for e in (1, 2)]
         files.write_csv(folder / "history.csv", rows)
         self.tracker.epochs.log(run_id, rows)
         with self.tracker.active(run_id):
-            self.tracker.log_files(run_id, [folder / "predictions.npz", folder / "history.csv"])
+            self.tracker.log_files(run_id, [*saved, folder / "history.csv"])
         return run_id

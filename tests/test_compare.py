@@ -12,10 +12,11 @@ from PIL import Image
 from pipeline.compare import __main__ as compare
 from pipeline.compare import runs
 from pipeline.core import paths, provenance
-from pipeline.core.command import Job
 from pipeline.core.errors import PipelineError
+from pipeline.core.stage import RunContext
 from pipeline.plots import comparison
 from pipeline.train import stage
+from pipeline.train.record import Dataset
 from tests.conftest import shrunk
 from tests.store import CLASSES, Store
 
@@ -135,8 +136,10 @@ def test_seeds_that_nothing_tells_from_others_are_called_by_their_model():
 
 
 def test_each_training_is_tagged_with_its_code_outside_git_too(config):
-    tags = stage._tags(config(), Job(paths.Outputs(), "manual", {}), {"name": "faces", "digest": "a" * 64}, None)
-    assert tags["code"] == provenance.fingerprint()
+    tags = stage._tags(
+        config(), RunContext(paths.Outputs(), "manual", {}), Dataset(name="fer2013", digest="a" * 64), None
+    )
+    assert tags["code"] == provenance.fingerprint({"seed_cnn"})
     assert runs.COMMIT not in tags
 
 

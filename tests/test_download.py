@@ -364,7 +364,7 @@ def test_an_answer_of_kaggle_is_told(target, monkeypatch, status, message):
 
 
 def test_drawn_faces_need_no_download(target):
-    faces = data(name="faces", sources=["faces"], kaggle=None, synthetic_seed=1)
+    faces = data(name="synthetic", sources=["synthetic"], kaggle=None, synthetic_seed=1)
     first = download(faces, target).read_bytes()
     assert download(faces, target).read_bytes() == first
     assert list(content(target)) == ["archive.zip"]

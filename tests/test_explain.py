@@ -93,7 +93,7 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("a.png --data faces", "--data means nothing with pictures; accepted: "),
+        ("a.png --data synthetic", "--data means nothing with pictures; accepted: "),
         ("a.png --split test", "--split means nothing with pictures; accepted: "),
         ("a.png --images 0", "--images means nothing with pictures; accepted: "),
         ("--whole", "--whole means nothing without pictures; accepted: "),
@@ -116,7 +116,7 @@ def test_more_images_than_are_drawn_are_refused():
 class TestCommand:
     def test_images_of_a_split_are_drawn(self, finished: Project, tmp_path):
         out = tmp_path / "out.png"
-        arguments = ["--model", "models/model.h5", "--data", "faces", "--out", str(out), "--images", "0,3"]
+        arguments = ["--model", "models/model.h5", "--data", "synthetic", "--out", str(out), "--images", "0,3"]
         assert str(out) in finished.stage("explain", *arguments).stdout
         with Image.open(out) as picture:
             assert picture.width > 500
@@ -124,7 +124,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["--data", "faces", "--images", "99"], "test has no image 99; accepted: 0 to 13"),
+            (["--data", "synthetic", "--images", "99"], "test has no image 99; accepted: 0 to 13"),
             (["empty.png"], "no face is found; --whole takes each picture as one"),
             (["empty.png", "film.MP4"], "film.MP4 is a video; accepted: pictures, and folders of them"),
             (["--data", "nothing"], "`python -m pipeline.download data=nothing` and `python -m pipeline.preprocess "),

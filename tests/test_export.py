@@ -45,7 +45,7 @@ def trained(finished, tmp_path) -> Project:
     shutil.copytree(finished.folder, copy, ignore=shutil.ignore_patterns(".dvc", "mlruns", "results"))
     project = Project(copy)
     emotions = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
-    splits = [arrays.load(project.path("data/arrays/faces"), name, emotions) for name in ("val", "test")]
+    splits = [arrays.load(project.path("data/arrays/synthetic"), name, emotions) for name in ("val", "test")]
     images = np.concatenate([batches.to_unit(split.images()).numpy() for split in splits])
     labels = np.concatenate([split.labels for split in splits])
     net = keras.Sequential(

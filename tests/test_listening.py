@@ -10,7 +10,7 @@ from tests.conftest import SECONDS, free_port, wait_until_healthy
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
 
-SERVERS = {"ui": ([], "health"), "show": ([], "networks"), "serve": (["models:/faces@champion"], "health")}
+SERVERS = {"ui": ([], "health"), "show": ([], "networks"), "serve": (["models:/synthetic@champion"], "health")}
 
 
 @pytest.mark.parametrize("command", SERVERS)

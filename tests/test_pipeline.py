@@ -49,7 +49,7 @@ class TestFinished:
         metrics = json.loads(finished.path("results/metrics.json").read_text())
         audit = json.loads(finished.path("results/audit.json").read_text())
         assert metrics["data"] == audit["data"]
-        assert metrics["data"]["name"] == "faces"
+        assert metrics["data"]["name"] == "synthetic"
         assert [metrics[name]["images"] for name in ("val", "test", "kaggle_test")] == [14, 14, 28]
         for name in ("val", "test", "test_clean", "kaggle_test"):
             assert metrics[name]["accuracy_low"] <= metrics[name]["accuracy"] <= metrics[name]["accuracy_high"]
@@ -71,10 +71,10 @@ class TestFinished:
         assert run.data.params["optimizer.learning_rate"] == "0.001"
         assert run.data.params["model.filters"] == "4"
         assert run.data.tags["source"] == "dvc repro"
-        assert run.data.tags["data"] == "faces"
+        assert run.data.tags["data"] == "synthetic"
         assert len(run.data.tags["data_digest"]) == 64
         metrics = json.loads(finished.path("results/metrics.json").read_text())
-        assert run.data.metrics["test_accuracy"] == metrics["test"]["accuracy"]
+        assert run.data.metrics["test/accuracy"] == metrics["test"]["accuracy"]
         assert run.data.metrics["val/accuracy"] == metrics["val"]["accuracy"]
         assert [m.step for m in store.get_metric_history(run.info.run_id, "val_accuracy")] == [1]
         names = {a.path for a in store.list_artifacts(run.info.run_id)}
@@ -83,7 +83,7 @@ class TestFinished:
 
     def test_its_model_is_the_champion_by_its_accuracy_on_val(self, finished):
         (run,) = runs(finished)
-        version = client(finished).get_model_version_by_alias("faces", "champion")
+        version = client(finished).get_model_version_by_alias("synthetic", "champion")
         assert version.run_id == run.info.run_id
         assert float(version.tags["val_accuracy"]) == run.data.metrics["val/accuracy"]
 
@@ -99,7 +99,7 @@ class TestFinished:
         (run,) = runs(finished)
         mlflow.set_tracking_uri(f"sqlite:///{finished.path('mlruns/mlflow.db')}")
         loaded = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
-        split = arrays.load(finished.path("data/arrays/faces"), "test", list(EMOTIONS))
+        split = arrays.load(finished.path("data/arrays/synthetic"), "test", list(EMOTIONS))
         expected = inference.predict(saved.load(finished.path("models/model.h5")), split)
         expected = expected ** (1 / run.data.metrics["temperature"])
         answers = loaded.predict(pd.DataFrame({"image": list(split.images())}))
@@ -137,7 +137,7 @@ def test_a_change_runs_the_stages_that_read_it_and_no_other(changed):
     assert ran(project.repro().stdout) == ["evaluate"]
     scores = json.loads(project.path("results/metrics.json").read_text())
     alone = {split: scores[split] for split in scores["ensemble"]}
-    assert (scores["ensemble"], scores["ensemble_mirrored"]) == (alone, scores["mirrored"])  # with itself
+    assert (scores["ensemble"], scores["ensemble_flip_tta"]) == (alone, scores["flip_tta"])  # with itself
     assert ran(project.run("dvc", "repro", "--dry").stdout) == []
     project.edit("params.yaml", "learning_rate: 0.001", "learning_rate: 0.01")
     assert ran(project.run("dvc", "repro", "--dry").stdout) == ["train"]
@@ -146,9 +146,41 @@ def test_a_change_runs_the_stages_that_read_it_and_no_other(changed):
     assert ran(project.run("dvc", "repro", "--dry").stdout) == []
 
 
+@pytest.mark.xdist_group("finished")
+def test_what_changes_no_output_runs_no_stage(changed):
+    core = ("redact", "locks", "progress", "command", "stage", "config", "schema", "provenance")
+    others = ("tracking/tracker", "train/record", "sweep/sweep", "compare/__main__", "models/vgg")
+    for name in (*(f"core/{name}" for name in core), *others):
+        with open(changed.path(f"pipeline/{name}.py"), "a") as module:
+            module.write("\n\nCHANGED = 1\n")
+    for name in ("pipeline/models/mine.py", "conf/model/mine.yaml", "conf/experiment/mine.yaml"):
+        changed.path(name).write_text("# New.\n")
+    changed.path("pipeline/mine").mkdir()
+    changed.path("pipeline/mine/__main__.py").write_text("# A command.\n")
+    changed.edit("conf/model/seed_cnn.yaml", "^dropout: 0.2", "# A comment.\ndropout: 0.2")
+    assert ran(changed.repro("--dry").stdout) == []
+    changed.edit("conf/data/synthetic.yaml", "archive: null", "archive: elsewhere.zip")
+    assert ran(changed.repro().stdout) == ["download"]
+
+
+@pytest.mark.xdist_group("finished")
+@pytest.mark.parametrize(
+    ("name", "stage"),
+    [
+        *(("download/synthetic", "download"), ("preprocess/audit", "preprocess"), ("plots/dataset", "preprocess")),
+        *(("train/loop", "train"), ("models/seed_cnn", "train"), ("data/augment", "train")),
+        *(("evaluate/report", "evaluate"), ("plots/inspection", "evaluate"), ("metrics/gradcam", "evaluate")),
+    ],
+)
+def test_what_decides_an_output_runs_its_stage(changed, name, stage):
+    with open(changed.path(f"pipeline/{name}.py"), "a") as module:
+        module.write("\n\nCHANGED = 1\n")
+    assert ran(changed.repro("--dry").stdout)[0] == stage
+
+
 def test_switching_the_data_back_and_forth_computes_nothing_again(tmp_path):
     project = with_dvc(shrunk(tmp_path))
-    other = project.path("conf/data/synthetic.yaml").read_text().replace("name: faces", "name: others")
+    other = project.path("conf/data/synthetic.yaml").read_text().replace("name: synthetic", "name: others")
     project.path("conf/data/others.yaml").write_text(other.replace("synthetic_seed: 2013", "synthetic_seed: 2014"))
     project.repro("preprocess")
     first = project.path("results/audit.json").read_text()

@@ -166,7 +166,7 @@ class TestCommand:
         assert {row["file"] for row in rows} == {"caf\\udce9.png", "caf\\udce9.mp4"}
         assert json.loads((tmp_path / "jsonl/faces.jsonl").read_text())["file"] == picture.name
 
-    @pytest.mark.parametrize("model", ["run", "models:/faces@champion"])
+    @pytest.mark.parametrize("model", ["run", "models:/synthetic@champion"])
     def test_each_way_to_name_a_network_gives_what_evaluate_scores(self, finished: Project, tmp_path, model):
         run = json.loads(finished.path("results/run.json").read_text())["mlflow_run_id"]
         pixels = np.random.default_rng(4).integers(0, 256, (48, 48), dtype=np.uint8)

@@ -149,10 +149,10 @@ def test_a_killed_trial_goes_on_in_one_of_two_processes_that_share_the_rest(proj
     [
         ([], "pipeline.search NAME"),
         (["nonsense"], "unknown search 'nonsense'; choose from best, faces, seed_cnn"),
-        (["faces", "trials=0"], "trials is '0'; accepted: a whole number from 1 up"),
-        (["faces", "model=linear", "augment=none"], "augment=none: conf/search/faces.yaml varies augment"),
+        (["synthetic", "trials=0"], "trials is '0'; accepted: a whole number from 1 up"),
+        (["synthetic", "model=linear", "augment=none"], "augment=none: conf/search/synthetic.yaml varies augment"),
         (["seed_cnn", "model=linear"], "unknown key 'model.dropout' in space; accepted: augment, "),
-        (["faces", "nonsense=1"], "nonsense"),
+        (["synthetic", "nonsense=1"], "nonsense"),
     ],
 )
 def test_a_mistake_ends_before_any_work(project, arguments, said):

@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
 def server(finished: Project) -> Iterator[str]:
     """Return the address of a server of the finished project's champion."""
     port = free_port()
-    command = (sys.executable, "-m", "pipeline.serve", "models:/faces@champion", "--port", str(port))
+    command = (sys.executable, "-m", "pipeline.serve", "models:/synthetic@champion", "--port", str(port))
     process = finished.start(*command)
     try:
         assert f"http://127.0.0.1:{port}/invocations" in process.stdout.readline()
@@ -71,7 +71,7 @@ def test_training_prediction_export_and_service_give_equal_probabilities(server,
     from pipeline.models import runtimes
 
     network = Classifier(finished.path("models/model.h5"))
-    split = arrays.load(finished.path("data/arrays/faces"), "val", list(EMOTIONS))
+    split = arrays.load(finished.path("data/arrays/synthetic"), "val", list(EMOTIONS))
     pixels = split.images()
     in_training = calibration.scaled(inference.predict(network.model, split), network.info.temperature)
     np.testing.assert_allclose(network.probabilities(pixels), in_training, atol=1e-6)
@@ -158,7 +158,7 @@ def test_only_this_machine_is_served(server):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("models:/faces@champion", "port {} cannot be used ([Errno 98] Address already in use); accepted: --port"),
+        ("models:/synthetic@champion", "port {} cannot be used ([Errno 98] Address already in use); accepted: --port"),
         ("models:/faces@nobody", "has no models:/faces@nobody"),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_logged_model_whose_code_is_another_is_not_served(finished, tmp_path):
     (model,) = project.path("mlruns/artifacts/models").glob("*/artifacts/MLmodel")
     model.write_text(model.read_text().replace("pipeline.serve.served", "brought"))
     project.path("brought.py").write_text("open('marker', 'w').close()")
-    done = project.stage("serve", "models:/faces@champion", "--port", str(free_port()), check=False)
+    done = project.stage("serve", "models:/synthetic@champion", "--port", str(free_port()), check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: the model would be answered for by code of its own")
     assert "Traceback" not in done.stderr

@@ -47,7 +47,7 @@ def swept(tmp_path_factory) -> tuple[Project, object, set[str]]:
 class TestSwept:
     def test_the_data_is_prepared_once_and_the_workspaces_results_stay(self, swept):
         project, done, before = swept
-        assert done.stdout.count("84 images of faces") == 1
+        assert done.stdout.count("84 images of synthetic") == 1
         new = {name.split("/")[0] for name in project.files() - before}
         assert new == {"data", "mlruns", "multirun", "outputs"}
 
@@ -55,8 +55,9 @@ class TestSwept:
         project, _, _ = swept
         for number in (0, 1):
             assert job(project, number)["val"]["images"] == 14
-            with np.load(folder(project) / str(number) / "results/predictions.npz") as predicted:
-                assert set(predicted.files) == {"val_probabilities", "val_labels"}
+            with np.load(folder(project) / str(number) / "results/predictions_val.npz") as predicted:
+                assert set(predicted.files) == {"probabilities", "labels"}
+            assert not (folder(project) / str(number) / "results/predictions_test.npz").exists()
         names = {name for run in runs(project) for name in run.data.metrics}
         assert "val/accuracy" in names
         assert not [name for name in names if name.startswith(("test", "kaggle"))]
@@ -125,29 +126,36 @@ def test_a_killed_sweep_goes_on_where_it_was(project):
     assert sorted(run.info.status for run in runs(project)) == ["FINISHED"] * 4
 
 
-def test_a_training_with_overrides_is_one_run_that_is_scored_and_goes_on_where_it_was(project):
+def test_a_training_with_overrides_is_a_single_run_that_resumes(project):
     arguments = ("model=linear", "train.epochs=3")
     third = Breakpoint(project, epoch=3)
     third.kill(project.start("python", "-m", "pipeline.train", *arguments))
     done = project.stage("train", *arguments)
-    assert f"1 job in {folder(project)}" in done.stdout
+    (result,) = project.path("outputs").glob("2*/*/job.json")
+    assert f"a single run in {result.parent}; models/ and results/ belong to `dvc repro`" in done.stdout
     assert "resuming after epoch 2 of 3" in done.stdout
-    assert "| 1 | model=linear, train.epochs=3 |" in done.stdout
     (run,) = runs(project)
     assert (run.info.run_name, run.info.status) == ("model=linear, epochs=3", "FINISHED")
     assert run.data.tags["source"] == "manual"
-    assert run.data.metrics["val/accuracy"] == job(project, 0)["val"]["accuracy"]
+    assert run.data.metrics["val/accuracy"] == json.loads(result.read_text())["val"]["accuracy"]
     assert not project.path("results").exists()
+    assert not project.path("multirun").exists()
     assert "finished already" in project.stage("train", *arguments).stdout
-    # Other images by the same settings and the same code of a training.
+    # Other images with the same settings and the same code.
     project.edit("pipeline/download/synthetic.py", r"^WHITE = 0.92", "WHITE = 0.80")
     shutil.rmtree(project.path("data"))
     assert "finished already" not in project.stage("train", *arguments).stdout
-    assert len(list(project.path("multirun").iterdir())) == 2
+    assert len(list(project.path("outputs").glob("2*/*/job.json"))) == 2
 
 
-def test_values_to_combine_need_the_flag_of_a_sweep(project):
-    done = project.stage("train", "seed=1,2", check=False)
+def test_hydras_own_option_names_the_folder_of_a_single_run(project):
+    project.stage("train", "model=linear", "hydra.run.dir=outputs/mine")
+    assert {"models", "results"} <= {path.name for path in project.path("outputs/mine").iterdir()}
+
+
+@pytest.mark.parametrize("override", ["seed=1,2", "hydra/launcher=parallel"])
+def test_what_is_for_sweeps_needs_their_flag(project, override):
+    done = project.stage("train", override, check=False)
     assert done.returncode == 1
     assert "-m" in done.stderr
     assert not project.path("multirun").exists()

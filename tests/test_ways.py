@@ -38,7 +38,7 @@ def test_what_was_chosen_was_used(by_repro):
     assert by_repro["model"] == {"name": "linear"}
     assert by_repro["train"]["epochs"] == 2
     assert by_repro["optimizer"]["learning_rate"] == 0.01
-    assert by_repro["data"]["name"] == "faces"
+    assert by_repro["data"]["name"] == "synthetic"
 
 
 def test_composed_in_python(by_repro, project):

@@ -71,7 +71,7 @@ def _commands(address: str, store: str, short: bool) -> Iterator[tuple[list[str]
     if short:
         return
     yield [*python, "pipeline.compare", "swept"], {}, True
-    yield [*python, "pipeline.search", "faces", override], {}, False
+    yield [*python, "pipeline.search", "synthetic", override], {}, False
     yield [*python, "pipeline.download", override], {}, True
     yield [*python, "pipeline.train", override, "train.epochs=2"], {}, False
     yield [*python, "pipeline.download", f"data.archive='{refused}'"], {}, False

@@ -132,10 +132,10 @@ def _kinds(project: Project, folder: Path) -> Iterator[tuple[str, Path, Callable
             return [_told(tracker, run) for run in tracker.client.search_runs([tracker.experiment_id])]
 
     files.write_sealed(folder / "job.json", files.read_json(project.path("results/metrics.json")))
-    yield "arrays", project.path("data/arrays/faces"), data
+    yield "arrays", project.path("data/arrays/synthetic"), data
     yield "checkpoint", next(folder.glob("checkpoints/*/state.npz")), state
     yield "predictions", project.path("results/predictions.npz"), predicted
-    yield "archive", project.path("data/raw/faces/archive.zip"), faces
+    yield "archive", project.path("data/raw/synthetic/archive.zip"), faces
     yield "result of a job", folder / "job.json", files.read_json
     yield "database", project.path("mlruns/mlflow.db"), runs
 
