@@ -10,6 +10,7 @@ from pipeline.core import params, paths
 from pipeline.core.config import GROUPS
 from pipeline.core.errors import PipelineError
 from pipeline.core.nested import flatten
+from pipeline.sweep.plan import plan
 
 
 def test_params_choose_and_options_define(config):
@@ -63,8 +64,8 @@ def test_params_yaml_comes_with_the_recipe_of_the_notebook(config):
         ("tracking.uri=somewhere", "tracking.uri", "https?"),
         ("+train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, label_smoothing, restore_best"),
         ("+optimizer.momentum=0.5", "unknown key 'optimizer.momentum'", "name, learning_rate, beta_1, beta_2"),
-        ("+x=1", "unknown key 'x'", "model, data, augment"),
-        ("x=1", "unknown key 'x'", "model, data, augment"),
+        ("+x=1", "unknown key 'x'", "model, augment, optimizer"),
+        ("x=1", "unknown key 'x'", "model, augment, optimizer"),
         ("train.epoch=3", "unknown key 'train.epoch'", "epochs, batch_size, label_smoothing, restore_best"),
         ("model.fliters=3", "unknown key 'model.fliters'", "name, filters, dense, dropout"),
         ("choices.modle=linear", "choices.modle=linear", "use modle=linear"),
@@ -180,3 +181,25 @@ def test_a_recipe_is_what_it_is_whatever_params_yaml_says(recipe):
     open_to_all = {"tracking"} | ({"model"} if recipe == "architectures" else set())
     assert set(chosen["choices"]) == set(GROUPS) - open_to_all
     assert [set(chosen[section]) for section in ("optimizer", "train")] == [{"learning_rate"}, set(params["train"])]
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("prefix", ["", "+", "++"])
+def test_a_choice_on_the_command_line_is_refused_with_what_to_use(config, group, prefix):
+    for compose in (config, lambda override: plan([override, "seed=1,2"])):
+        with pytest.raises(PipelineError, match=rf"use {group}=none"):
+            compose(f"{prefix}choices.{group}=none")
+
+
+def test_a_choice_beside_a_flag_of_hydra_is_refused(project):
+    done = project.stage("train", "--cfg", "job", "choices.model=linear", check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: choices.model=linear would choose nothing on the command line; use model=linear\n"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_each_option_is_composed_by_its_group(config, group):
+    for option in (paths.CONF / group).glob("*.yaml"):
+        section = getattr(config(f"{group}={option.stem}"), group).model_dump(mode="json")
+        stated = {key: value for key, value in yaml.safe_load(option.read_text()).items() if not isinstance(value, str)}
+        assert {key: section[key] for key in stated} == stated

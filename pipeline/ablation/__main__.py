@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from pydantic import Field
 
 from pipeline.core import config, files, paths
-from pipeline.core.command import command
+from pipeline.core.command import command, usage
 from pipeline.core.errors import PipelineError
 from pipeline.core.section import Count, Section
 from pipeline.core.validation import validate
@@ -29,6 +29,7 @@ class Ablation(Section):
 
 
 @command
+@usage("pipeline.ablation NAME")
 def main(arguments: list[str]) -> None:
     """Write results/ablations/NAME.json: `python -m pipeline.ablation sprint`."""
     name, *elsewhere = arguments or [""]

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -16,9 +17,13 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """Disk errors, which the system reports without a file name."""
 
 
+HELP = ("-h", "--help")
+
+
 def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
     """Make `start`, which takes the command line's arguments, a command.
 
+    `--help` prints the function's attribute `usage`, if it has one, and its docstring; without it, `start` does that.
     A mistake of the user ends with a line or two on stderr and exit code 1; Ctrl-C with 130.
     """
 
@@ -27,7 +32,12 @@ def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing a traceback
         sys.stdout.reconfigure(line_buffering=True)
         try:
-            start(sys.argv[1:])
+            if set(sys.argv[1:]) & set(HELP) and (text := getattr(start, "usage", None)):
+                print(f"usage: python -m {text}\n\n{inspect.getdoc(start)}")
+            else:
+                start(sys.argv[1:])
+        except BrokenPipeError:  # the reader of the output, such as head, has ended
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(130)
@@ -37,6 +47,16 @@ def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
             sys.exit(message)
 
     return run
+
+
+def usage(text: str) -> Callable[[Callable[[list[str]], None]], Callable[[list[str]], None]]:
+    """Return the decorator that sets what `--help` prints as the usage of a command without a parser of its own."""
+
+    def decorate(start: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
+        start.usage = text  # type: ignore[attr-defined]
+        return start
+
+    return decorate
 
 
 def _explain(error: BaseException) -> str | None:

@@ -186,17 +186,6 @@ def model_options(model: Any) -> type[Architecture]:
     return import_module(f"pipeline.models.{name}").Options
 
 
-class _WithModel(Section):
-    """A section with the options of an architecture."""
-
-    model: SerializeAsAny[Architecture]
-
-    @field_validator("model", mode="before")
-    @classmethod
-    def _typed(cls, model: Any) -> Any:
-        return model_options(model).model_validate(model) if isinstance(model, dict) else model
-
-
 class TrainingData(Section):
     """The dataset of a training, and the classes in the order of the model's outputs."""
 
@@ -204,29 +193,34 @@ class TrainingData(Section):
     classes: Annotated[list[Emotion], Field(min_length=2)]
 
 
-class TrainingConfig(_WithModel):
+class TrainingSections(Section):
+    """The settings that decide the weights of a training, but for the data."""
+
+    model: SerializeAsAny[Architecture]
+    augment: Augment
+    optimizer: Annotated[Optimizer, Field(discriminator="name")]
+    schedule: Annotated[Schedule, Field(discriminator="name")]
+    teacher: Teacher
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    train: Train
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _typed(cls, model: Any) -> Any:
+        return model_options(model).model_validate(model) if isinstance(model, dict) else model
+
+
+class TrainingConfig(TrainingSections):
     """All settings that decide the weights of a training, as they are saved with the run and read back."""
 
     data: TrainingData
-    augment: Augment
-    optimizer: Annotated[Optimizer, Field(discriminator="name")]
-    schedule: Annotated[Schedule, Field(discriminator="name")]
-    teacher: Teacher
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    train: Train
 
 
-class Config(_WithModel):
+class Config(TrainingSections):
     """The whole composed configuration."""
 
     data: Data
-    augment: Augment
-    optimizer: Annotated[Optimizer, Field(discriminator="name")]
-    schedule: Annotated[Schedule, Field(discriminator="name")]
-    teacher: Teacher
     tracking: Tracking
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
-    train: Train
     evaluate: Evaluate
 
     @model_validator(mode="after")
@@ -241,6 +235,6 @@ class Config(_WithModel):
 
     @property
     def training(self) -> TrainingConfig:
-        """Return the part that decides the weights."""
-        sections = {name: getattr(self, name) for name in TrainingConfig.model_fields if name != "data"}
+        """Return the settings that decide the weights."""
+        sections = {name: getattr(self, name) for name in TrainingSections.model_fields}
         return TrainingConfig(data=TrainingData(name=self.data.name, classes=self.data.classes), **sections)

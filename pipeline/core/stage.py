@@ -12,9 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from pipeline.core import config, paths
+from pipeline.core.command import HELP
 from pipeline.core.schema import Config
-
-HELP = ("-h", "--help")
 
 
 class RunContext(NamedTuple):

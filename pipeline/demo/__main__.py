@@ -7,13 +7,14 @@ import subprocess
 import sys
 
 from pipeline.core import paths
-from pipeline.core.command import command
+from pipeline.core.command import command, usage
 from pipeline.core.errors import PipelineError
 
 COPIED = ("conf", "pipeline", "weights", "params.yaml", "dvc.yaml", ".dvcignore")
 
 
 @command
+@usage("pipeline.demo")
 def main(_: list[str]) -> None:
     """Run `dvc repro` with the recipe demo in outputs/demo, and say what came of it."""
     folder = paths.ROOT / "outputs" / "demo"

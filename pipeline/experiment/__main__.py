@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import files, paths, runtime
-from pipeline.core.command import command
+from pipeline.core.command import command, usage
 from pipeline.core.errors import PipelineError
 from pipeline.metrics import notebook
 from pipeline.sweep import summary
@@ -19,6 +19,7 @@ SEEDS = "seed=1,2,3"
 
 
 @command
+@usage("pipeline.experiment NAME [seed=1,2,3]")
 def main(arguments: list[str]) -> None:
     """Write results/experiments/NAME.json and weights/NAME.h5: `python -m pipeline.experiment sprint seed=1,2,3`."""
     name, overrides = _read(arguments)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core import files, paths
-from pipeline.core.command import command
+from pipeline.core.command import command, usage
 from pipeline.core.errors import PipelineError
 from pipeline.metrics import notebook
 from pipeline.plots import page
@@ -21,6 +21,7 @@ BLOCKS = {
 
 
 @command
+@usage("pipeline.readme")
 def main(_: list[str]) -> None:
     """Replace the blocks in the pages."""
     found = results()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import config, files, params, paths, provenance, runtime
-from pipeline.core.command import command
+from pipeline.core.command import command, usage
 from pipeline.core.errors import PipelineError
 from pipeline.core.redact import redact
 from pipeline.core.schema import Config
@@ -33,6 +33,7 @@ FAILURES = 5
 
 
 @command
+@usage("pipeline.search NAME [trials=N] [OVERRIDE ...]")
 def main(arguments: list[str]) -> None:
     """Run a search until its trials are done: `python -m pipeline.search seed_cnn trials=40 model=linear`."""
     names = [a for a in arguments if "=" not in a]

@@ -1,11 +1,11 @@
 """`python -m pipeline.train`: the stage, a single run with overrides, or with -m a Hydra multirun."""
 
 from pipeline.core import paths, stage
-from pipeline.core.command import command
+from pipeline.core.command import HELP, command
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.core.schema import Config
-from pipeline.core.stage import HELP, RunContext
+from pipeline.core.stage import RunContext
 from pipeline.train.stage import train
 
 MULTIRUN = ("-m", "--multirun")

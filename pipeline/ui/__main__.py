@@ -10,13 +10,12 @@ from pipeline.core.command import command
 
 @command
 def main(arguments: list[str]) -> None:
-    """Serve the store that params.yaml chooses on 127.0.0.1:5000; `arguments` go to `mlflow ui`, e.g. --port 5001."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.ui", add_help=False, allow_abbrev=False)
-    parser.add_argument("--host", "-h", default="127.0.0.1")
-    parser.add_argument("--port", "-p", type=int, default=os.environ.get("MLFLOW_PORT") or 5000)
+    """Serve the store that params.yaml chooses; options besides these go to `mlflow ui`."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.ui", description=main.__doc__, allow_abbrev=False)
+    parser.add_argument("--host", default="127.0.0.1", help="%(default)s by default: this machine alone")
+    port = os.environ.get("MLFLOW_PORT") or 5000
+    parser.add_argument("--port", "-p", type=int, default=port, help="%(default)s by default")
     at, others = parser.parse_known_args(arguments)
-    if "--help" in others:
-        os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--help"])
     cfg, _ = config.compose([])
     if cfg.tracking.uri and cfg.tracking.uri.startswith("http"):
         print("the runs are on a server, at the address that conf/tracking/server.yaml names")

@@ -1,10 +1,11 @@
 """`python -m pipeline.use`."""
 
 from pipeline.core import params
-from pipeline.core.command import command
+from pipeline.core.command import command, usage
 
 
 @command
+@usage("pipeline.use OVERRIDE [...]")
 def main(overrides: list[str]) -> None:
     """Write what `overrides` compose into params.yaml: `python -m pipeline.use experiment=demo seed=1`."""
     changed = params.changes(overrides)

@@ -3,11 +3,12 @@
 import sys
 
 from pipeline.core import paths, runtime
-from pipeline.core.command import command
+from pipeline.core.command import command, usage
 from pipeline.core.errors import PipelineError
 
 
 @command
+@usage("pipeline.verify")
 def main(_: list[str]) -> None:
     """Print a line for each model, and an error for each value that differs by more than rounding; then exit with 1."""
     records, weights = paths.experiment("*"), paths.weights("*")
