@@ -21,7 +21,7 @@ from tests.processes import scratch
 
 JOBS = 8
 EPOCHS = 4
-SWEEP = ["tracking=server", "hydra/launcher=ray_cluster", "++hydra.launcher.ray.remote.num_gpus=1"]
+SWEEP = ["tracking=server", "hydra/launcher=ray_cluster", "hydra.launcher.ray.remote.num_gpus=1"]
 SWEEP += ["model=linear", f"seed=range(1,{JOBS + 1})"]
 
 

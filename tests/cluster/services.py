@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.conftest import SECONDS, free_port, wait_until_healthy
+from tests.conftest import free_port, wait_until_healthy
+from tests.interrupt import GIVE_UP
 from tests.processes import password, private, running
 
 PROGRAMS = Path("/usr/lib/postgresql")
@@ -56,7 +57,7 @@ def postgres(folder: Path) -> Iterator[tuple[str, Path]]:
 def _create(database: str, port: int, passwords: Path) -> None:
     import psycopg
 
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + GIVE_UP
     while True:
         try:
             to = {"host": "127.0.0.1", "port": port, "user": "mlflow", "dbname": "postgres"}
@@ -82,7 +83,7 @@ def s3(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
     environment = {"MLFLOW_S3_ENDPOINT_URL": address, **{name.upper(): key for name, key in keys.items()}}
     with running(folder / "s3.log", "moto_server", "-H", "127.0.0.1", "-p", str(port)):
         client = boto3.client("s3", region_name="us-east-1", endpoint_url=address, **keys)
-        deadline = time.monotonic() + SECONDS
+        deadline = time.monotonic() + GIVE_UP
         while True:
             try:
                 client.create_bucket(Bucket="runs")

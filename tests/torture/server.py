@@ -19,8 +19,9 @@ from tests.interrupt import GIVE_UP, Breakpoint
 from tests.torture.outcome import Outcome
 
 EPOCHS = 4
-ASKED = {"slow": 60}
-"""How often a training may ask a server that fails: twice for each epoch, the end of its metrics, and its own end."""
+ASKED = 2 * (EPOCHS + 3)
+"""How often a training may ask a server that fails in the middle: each request twice, those of the end counted in."""
+ASKED_SLOW = 60
 LONGEST = 60
 """Seconds that a request may wait for its answer: those of the project are few, MLflow's own are 120."""
 HOURS = "7200"
@@ -58,7 +59,8 @@ def _lost(project: Project, proxy: "_Proxy", mode: str, when: str, breakpoints: 
         _train(project, proxy, mode, when, breakpoints)
     except subprocess.TimeoutExpired:
         return "did not end"
-    if proxy.asked > ASKED.get(mode, 2 * (EPOCHS + 1)) or proxy.longest > LONGEST:
+    most = ASKED_SLOW if mode == "slow" else 2 if when == "start" else ASKED
+    if proxy.asked > most or proxy.longest > LONGEST:
         return f"asked {proxy.asked} times, and waited for {proxy.longest:.0f} s at most"
     proxy.mode = None
     done = project.stage("train", check=False, DVC_STAGE="train")
