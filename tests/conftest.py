@@ -156,9 +156,15 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    """Return the function that makes a shrunken copy of the project in a new folder of the given name."""
+    return lambda name: shrunk(tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="session")
+def finished(new_project: Callable[[str], Project]) -> Project:
     """Return a shrunken copy in which `dvc repro` has run; tests leave it as it is."""
-    made = with_dvc(shrunk(tmp_path_factory.mktemp("finished")))
+    made = with_dvc(new_project("finished"))
     made.repro()
     return made
 
@@ -186,7 +192,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Start the slow tests first: the last to end would otherwise run alone, beside idle workers.
     """
     for item in items:
-        if "project" in item.fixturenames or "finished" in item.fixturenames:
+        if {"project", "new_project"} & set(item.fixturenames):
             item.add_marker("process")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

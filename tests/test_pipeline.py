@@ -146,8 +146,8 @@ def test_a_change_runs_the_stages_that_read_it_and_no_other(changed):
     assert ran(project.run("dvc", "repro", "--dry").stdout) == []
 
 
-def test_switching_the_data_back_and_forth_computes_nothing_again(tmp_path):
-    project = with_dvc(shrunk(tmp_path))
+def test_switching_the_data_back_and_forth_computes_nothing_again(project):
+    with_dvc(project)
     other = project.path("conf/data/synthetic.yaml").read_text().replace("name: faces", "name: others")
     project.path("conf/data/others.yaml").write_text(other.replace("synthetic_seed: 2013", "synthetic_seed: 2014"))
     project.repro("preprocess")

@@ -63,9 +63,9 @@ def test_every_search_is_valid_at_each_end_of_its_space(name):
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory) -> tuple[Project, object, set[str]]:
+def searched(new_project) -> tuple[Project, object, set[str]]:
     """Return a project after a search of two trials and one that diverged, what it printed, and its files before."""
-    project = shrunk(tmp_path_factory.mktemp("searched"))
+    project = new_project("searched")
     put(project, SMALL)
     before = project.files()
     return project, search(project), before

@@ -35,9 +35,9 @@ def job(project: Project, number: int) -> dict:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory) -> tuple[Project, object, set[str]]:
+def swept(new_project) -> tuple[Project, object, set[str]]:
     """Return a project after a sweep of which one learning rate diverges, what it printed, and its files before."""
-    project = shrunk(tmp_path_factory.mktemp("swept a=1,2 "))  # signs of Hydra's grammar
+    project = new_project("swept a=1,2 ")  # signs of Hydra's grammar
     before = project.files()
     overrides = ("model=linear", "optimizer.learning_rate=0.001,1e38", "seed=1,2")
     return project, project.stage("train", "-m", *overrides, check=False), before

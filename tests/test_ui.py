@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser import chromium, installed
-from tests.conftest import SECONDS, free_port, shrunk, wait_until_healthy
+from tests.conftest import SECONDS, free_port, wait_until_healthy
 
 pytestmark = [
     installed,
@@ -92,10 +92,10 @@ def test_the_description_shows_accuracy_and_the_curves(page, browser, run):
     wait_for_picture(browser, "get-artifact")
 
 
-def test_three_runs_stand_beside_each_other(browser, tmp_path_factory):
+def test_three_runs_stand_beside_each_other(browser, new_project):
     from tests.store import Store
 
-    store = Store(shrunk(tmp_path_factory.mktemp("compared")))
+    store = Store(new_project("compared"))
     ids = [store.add(f"lr {lr}", 0.5 + lr, optimizer={"learning_rate": lr}) for lr in (0.1, 0.01, 0.001)]
     with served(store.project) as address:
         experiment = store.tracker.experiment_id
