@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests import forkserver
@@ -45,6 +46,13 @@ def wait_until_healthy(address: str, server: subprocess.Popen, path: str = "heal
         except OSError:
             assert time.monotonic() < deadline, "the server does not answer"
             time.sleep(0.3)
+
+
+def listening(port: int) -> set[tuple[str, int]]:
+    """Return all addresses at which the server at `port` listens, with all processes of its group."""
+    found = [c for c in psutil.net_connections("inet") if c.pid and c.status == psutil.CONN_LISTEN]
+    groups = {os.getpgid(c.pid) for c in found if c.laddr.port == port}
+    return {tuple(c.laddr) for c in found if os.getpgid(c.pid) in groups}
 
 
 class Project:
