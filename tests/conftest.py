@@ -69,21 +69,26 @@ class Project:
         The project's commands in it run in forks of tests/forkserver.py, unless `real`, or with settings that
         TensorFlow reads when it is imported.
         """
+        given = self._given(command, real, environment)
+        done = subprocess.run(**given, capture_output=True)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def start(self, *command: str, real: bool = True) -> subprocess.Popen:
+        """Start `command` as the leader of a process group of its own, its output to be read line by line.
+
+        Unless `real`, the project's commands in it run in forks: in the group, and no children of what is returned.
+        """
+        return subprocess.Popen(**self._given(command, real, {}), stdout=subprocess.PIPE, process_group=0)
+
+    def _given(self, command: tuple[str, ...], real: bool, environment: dict[str, str]) -> dict[str, Any]:
+        """Return what `subprocess` is given for `command`."""
         real = real or "FORKS" not in os.environ or any(name.startswith("TF_") for name in environment)
         environment = self.environment(environment)
         if not real:
             environment["PATH"] = f"{os.environ['FORKS']}:{environment['PATH']}"
             command = ("python" if command[0] == sys.executable else command[0], *command[1:])
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    def start(self, *command: str) -> subprocess.Popen:
-        """Start `command`, no fork, as the leader of a process group of its own, its output to be read line by line."""
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.environment(), stdout=pipe, text=True, start_new_session=True
-        )
+        return {"args": command, "cwd": self.folder, "env": environment, "text": True}
 
     def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
         dropped = ("DVC_", "MLFLOW_", "FER2013_", "PROJECT_ROOT", "KAGGLE")

@@ -184,15 +184,15 @@ def test_a_second_trainer_is_refused_while_one_runs(project):
     for stage in ("download", "preprocess"):
         project.stage(stage)
     running = Breakpoint(project, epoch=1)
-    first = project.start("python", "-m", "pipeline.train")
+    first = project.start("python", "-m", "pipeline.train", real=False)
     try:
-        running.wait(first)
+        pid = running.wait(first)
         done = project.stage("train", check=False)
     finally:
         first.kill()
         first.wait()
     assert done.returncode == 1
-    assert f"process {first.pid} does a training already" in done.stderr
+    assert f"process {pid} does a training already" in done.stderr
 
 
 @pytest.mark.xdist_group("finished")

@@ -34,7 +34,7 @@ def server(finished: Project) -> Iterator[str]:
     """Return the address of a server of the finished project's champion."""
     port = free_port()
     command = (sys.executable, "-m", "pipeline.serve", "models:/faces@champion", "--port", str(port))
-    process = finished.start(*command)
+    process = finished.start(*command, real=False)
     try:
         assert f"http://127.0.0.1:{port}/invocations" in process.stdout.readline()
         wait_until_healthy(f"http://127.0.0.1:{port}", process)

@@ -114,7 +114,7 @@ def test_a_killed_sweep_goes_on_where_it_was(project):
     project.edit("params.yaml", "epochs: 1", "epochs: 3")
     arguments = ("model=linear", "seed=1,2,3")
     third = Breakpoint(project, epoch=3, trainings=2)
-    sweep = project.start("python", "-m", "pipeline.train", "-m", *arguments)
+    sweep = project.start("python", "-m", "pipeline.train", "-m", *arguments, real=False)
     third.resume(third.wait(sweep))
     third.kill(sweep)
     first = job(project, 0)
@@ -128,7 +128,7 @@ def test_a_killed_sweep_goes_on_where_it_was(project):
 def test_a_training_with_overrides_is_one_run_that_is_scored_and_goes_on_where_it_was(project):
     arguments = ("model=linear", "train.epochs=3")
     third = Breakpoint(project, epoch=3)
-    third.kill(project.start("python", "-m", "pipeline.train", *arguments))
+    third.kill(project.start("python", "-m", "pipeline.train", *arguments, real=False))
     done = project.stage("train", *arguments)
     assert f"1 job in {folder(project)}" in done.stdout
     assert "goes on after epoch 2 of 3" in done.stdout
