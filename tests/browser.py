@@ -14,12 +14,13 @@ FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1400,1400"),
 )
-installed = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Debian's packages chromium and chromium-driver")
 
 
 @contextmanager
 def chromium(folder: Path, *flags: str) -> Iterator[webdriver.Chrome]:
-    """Yield a browser that keeps its files in `folder`."""
+    """Yield a browser that keeps its files in `folder`; skip the test if there is none."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("needs Debian's packages chromium and chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (*FLAGS, *flags, f"--user-data-dir={folder}"):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests import forkserver
@@ -47,6 +48,13 @@ def wait_until_healthy(address: str, server: subprocess.Popen, path: str = "heal
             time.sleep(0.3)
 
 
+def listening(port: int) -> set[tuple[str, int]]:
+    """Return all addresses at which the server at `port` listens, with all processes of its group."""
+    found = [c for c in psutil.net_connections("inet") if c.pid and c.status == psutil.CONN_LISTEN]
+    groups = {os.getpgid(c.pid) for c in found if c.laddr.port == port}
+    return {tuple(c.laddr) for c in found if os.getpgid(c.pid) in groups}
+
+
 class Project:
     """A copy of the project in a folder of its own, and what a user does in it."""
 
@@ -61,21 +69,26 @@ class Project:
         The project's commands in it run in forks of tests/forkserver.py, unless `real`, or with settings that
         TensorFlow reads when it is imported.
         """
+        given = self._given(command, real, environment)
+        done = subprocess.run(**given, capture_output=True)
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def start(self, *command: str, real: bool = True) -> subprocess.Popen:
+        """Start `command` as the leader of a process group of its own, its output to be read line by line.
+
+        Unless `real`, the project's commands in it run in forks: in the group, and no children of what is returned.
+        """
+        return subprocess.Popen(**self._given(command, real, {}), stdout=subprocess.PIPE, process_group=0)
+
+    def _given(self, command: tuple[str, ...], real: bool, environment: dict[str, str]) -> dict[str, Any]:
+        """Return what `subprocess` is given for `command`."""
         real = real or "FORKS" not in os.environ or any(name.startswith("TF_") for name in environment)
         environment = self.environment(environment)
         if not real:
             environment["PATH"] = f"{os.environ['FORKS']}:{environment['PATH']}"
             command = ("python" if command[0] == sys.executable else command[0], *command[1:])
-        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True)
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    def start(self, *command: str) -> subprocess.Popen:
-        """Start `command`, no fork, as the leader of a process group of its own, its output to be read line by line."""
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            command, cwd=self.folder, env=self.environment(), stdout=pipe, text=True, start_new_session=True
-        )
+        return {"args": command, "cwd": self.folder, "env": environment, "text": True}
 
     def environment(self, more: dict[str, str] | None = None) -> dict[str, str]:
         dropped = ("DVC_", "MLFLOW_", "FER2013_", "PROJECT_ROOT", "KAGGLE")
@@ -156,9 +169,15 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    """Return the function that makes a shrunken copy of the project in a new folder of the given name."""
+    return lambda name: shrunk(tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="session")
+def finished(new_project: Callable[[str], Project]) -> Project:
     """Return a shrunken copy in which `dvc repro` has run; tests leave it as it is."""
-    made = with_dvc(shrunk(tmp_path_factory.mktemp("finished")))
+    made = with_dvc(new_project("finished"))
     made.repro()
     return made
 
@@ -186,7 +205,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Start the slow tests first: the last to end would otherwise run alone, beside idle workers.
     """
     for item in items:
-        if "project" in item.fixturenames or "finished" in item.fixturenames:
+        if {"project", "new_project"} & set(item.fixturenames):
             item.add_marker("process")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 

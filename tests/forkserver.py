@@ -52,17 +52,15 @@ def running() -> Iterator[Path]:
             listener.bind(str(address))
             listener.listen()
             command = [sys.executable, __file__, str(listener.fileno())]
-            server = subprocess.Popen(
-                command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], start_new_session=True
-            )
+            server = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], process_group=0)
         try:
             yield bin
         finally:
             server.communicate()  # closes its stdin, which ends it
 
 
-def serve(listener: socket.socket) -> tuple[list[str], str, dict[str, str]] | None:
-    """Fork for each request. Return its arguments, folder and environment in the fork, None when stdin is closed."""
+def serve(listener: socket.socket) -> tuple[list[str], int, str, dict[str, str]] | None:
+    """Fork for each request, and return in the fork what it holds; return None when stdin is closed."""
     while listener in select.select([listener, sys.stdin], [], [])[0]:
         prepare()
         with contextlib.suppress(ChildProcessError):
@@ -110,10 +108,12 @@ def prepare() -> None:
     gc.freeze()
 
 
-def execute(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
+def execute(arguments: list[str], group: int, folder: str, environment: dict[str, str]) -> None:
     """Be `python -m`, `python -c` or `dvc` with `arguments`, the first of which is the program's name."""
     import numpy as np
 
+    with contextlib.suppress(OSError):  # a group of another session
+        os.setpgid(0, group)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -134,10 +134,10 @@ def execute(arguments: list[str], folder: str, environment: dict[str, str]) -> N
             sys.exit(dvc(rest))
 
 
-def code_of(arguments: list[str], folder: str, environment: dict[str, str]) -> int:
-    """Execute, and return the exit code; print what ended it, as Python does."""
+def code_of(request: tuple[list[str], int, str, dict[str, str]]) -> int:
+    """Execute the request, and return the exit code; print what ended it, as Python does."""
     try:
-        execute(arguments, folder, environment)
+        execute(*request)
     except SystemExit as end:
         if isinstance(end.code, int | None):
             return end.code or 0
@@ -163,7 +163,7 @@ def main() -> None:
     with socket.socket(fileno=int(sys.argv[1])) as listener:
         request = serve(listener)
     if request:
-        code = code_of(*request)
+        code = code_of(request)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
+
 from tests.conftest import Project
 
 GIVE_UP = 600
@@ -79,6 +81,7 @@ class Breakpoint:
 
     def kill(self, process: subprocess.Popen) -> None:
         """Kill `process` with all that it started, once one of them stops here."""
-        self.wait(process)
+        stopped = psutil.Process(self.wait(process))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        stopped.wait()

@@ -15,11 +15,11 @@ IMAGES = 600
 class Store:
     """A project's MLflow store, and trainings that stand in it as train and evaluate would have left them."""
 
-    def __init__(self, project: Project):
+    def __init__(self, project: Project, experiment: str = "fer2013"):
         self.project = project
         # The tracker writes to this project's mlruns/, as a process started in it would.
         before, paths.MLRUNS = paths.MLRUNS, project.path("mlruns")
-        self.tracker = Tracker(Tracking(uri=None, experiment="fer2013"))
+        self.tracker = Tracker(Tracking(uri=None, experiment=experiment))
         paths.MLRUNS = before
         self.labels = np.random.default_rng(0).integers(0, 3, IMAGES)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.conftest import Project, shrunk
+from tests.conftest import Project
 
 LEVERS = """
 overrides: [experiment=demo, train.epochs=1, model=linear]
@@ -17,9 +17,9 @@ added:
 
 
 @pytest.fixture(scope="module")
-def ablated(tmp_path_factory) -> tuple[Project, dict]:
+def ablated(new_project) -> tuple[Project, dict]:
     """Return a project in which an ablation of two levers ran, and its result."""
-    project = shrunk(tmp_path_factory.mktemp("ablated"))
+    project = new_project("ablated")
     project.path("conf/ablation/demo.yaml").write_text(LEVERS)
     project.stage("ablation", "demo")
     return project, json.loads(project.path("results/ablations/demo.json").read_text())

@@ -17,14 +17,13 @@ from pipeline.core.stage import RunContext
 from pipeline.plots import comparison
 from pipeline.train import stage
 from pipeline.train.record import Dataset
-from tests.conftest import shrunk
 from tests.store import CLASSES, Store
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Store:
+def store(new_project) -> Store:
     """Return a store with two clearly different models, one almost like the better, and three seeds of a fourth."""
-    made = Store(shrunk(tmp_path_factory.mktemp("store")))
+    made = Store(new_project("store"))
     made.add("good", 0.70, model={"name": "good"}, splits=("val", "test"))
     made.add("alike", 0.695, model={"name": "alike"}, splits=("val", "test"))
     made.add("poor", 0.55, model={"name": "poor"})

@@ -17,7 +17,7 @@ from pipeline.core import files, paths, provenance
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
 from pipeline.sweep import launchers
-from tests.conftest import ROOT, SECONDS, Project, shrunk
+from tests.conftest import ROOT, SECONDS, Project
 from tests.interrupt import Breakpoint
 from tests.test_sweep import folder, runs
 
@@ -118,9 +118,9 @@ def losses(project: Project, jobs: int = 3) -> list[list[float]]:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> Project:
+def alone(new_project) -> Project:
     """Return a project whose sweep ran in one process."""
-    project = shrunk(tmp_path_factory.mktemp("alone"))
+    project = new_project("alone")
     project.stage("train", "-m", *SEEDS)
     return project
 

@@ -7,13 +7,13 @@ import statistics
 import numpy as np
 import pytest
 
-from tests.conftest import Project, shrunk
+from tests.conftest import Project
 
 
 @pytest.fixture(scope="module")
-def tried(tmp_path_factory) -> tuple[Project, str, dict]:
+def tried(new_project) -> tuple[Project, str, dict]:
     """Return a project in which a recipe was trained with two seeds, what that printed, and its result."""
-    project = shrunk(tmp_path_factory.mktemp("tried"))
+    project = new_project("tried")
     project.edit("conf/experiment/demo.yaml", "epochs: 6", "epochs: 2")
     done = project.stage("experiment", "demo", "seed=1,2")
     return project, done.stdout, json.loads(project.path("results/experiments/demo.json").read_text())

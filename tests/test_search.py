@@ -63,9 +63,9 @@ def test_every_search_is_valid_at_each_end_of_its_space(name):
 
 
 @pytest.fixture(scope="module")
-def searched(tmp_path_factory) -> tuple[Project, object, set[str]]:
+def searched(new_project) -> tuple[Project, object, set[str]]:
     """Return a project after a search of two trials and one that diverged, what it printed, and its files before."""
-    project = shrunk(tmp_path_factory.mktemp("searched"))
+    project = new_project("searched")
     put(project, SMALL)
     before = project.files()
     return project, search(project), before
@@ -129,9 +129,9 @@ def test_a_killed_trial_goes_on_in_one_of_two_processes_that_share_the_rest(proj
     put(project, SIX)
     command = (sys.executable, "-m", "pipeline.search", "small")
     third = Breakpoint(project, epoch=3)
-    third.kill(project.start(*command))
+    third.kill(project.start(*command, real=False))
     third.arm(2)
-    both = [project.start(*command), project.start(*command)]
+    both = [project.start(*command, real=False) for _ in range(2)]
     for pid in [third.wait(process) for process in both]:
         third.resume(pid)
     printed = [process.communicate()[0] for process in both]

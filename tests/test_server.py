@@ -20,7 +20,7 @@ def test_training_goes_on_and_the_same_command_completes_the_record(project):
         project.stage(stage)
     second = Breakpoint(project, epoch=2)
     with tracking_server(project.folder, port):
-        training = project.start("env", "DVC_STAGE=train", "python", "-m", "pipeline.train")
+        training = project.start("env", "DVC_STAGE=train", "python", "-m", "pipeline.train", real=False)
         pid = second.wait(training)
     second.resume(pid)
     printed, _ = training.communicate()

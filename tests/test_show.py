@@ -15,10 +15,10 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 from pipeline.core.errors import PipelineError
 from pipeline.download import synthetic
 from pipeline.show import __main__ as show
-from tests.browser import chromium, installed
-from tests.conftest import SECONDS, Project, free_port, wait_until_healthy
+from tests.browser import chromium
+from tests.conftest import SECONDS, Project, free_port, listening, wait_until_healthy
 
-pytestmark = [pytest.mark.slow, installed, pytest.mark.xdist_group("finished")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
 
 
 def scene() -> np.ndarray:
@@ -32,7 +32,7 @@ def scene() -> np.ndarray:
 @pytest.fixture(scope="module")
 def port(finished: Project) -> Iterator[int]:
     port = free_port()
-    server = finished.start(sys.executable, "-m", "pipeline.show", "--port", str(port))
+    server = finished.start(sys.executable, "-m", "pipeline.show", "--port", str(port), real=False)
     try:
         wait_until_healthy(f"http://127.0.0.1:{port}", server, "networks")
         yield port
@@ -132,6 +132,10 @@ def test_a_bad_request_is_refused_with_a_reason(port, path, body, status, messag
 
 def test_a_name_that_leads_here_from_elsewhere_is_refused(port):
     assert post(port, "/picture?network=x", b"x", Host="evil.example")[0] == 400
+
+
+def test_only_this_machine_is_served(port):
+    assert listening(port) == {("127.0.0.1", port)}
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "0"])

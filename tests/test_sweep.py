@@ -35,9 +35,9 @@ def job(project: Project, number: int) -> dict:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory) -> tuple[Project, object, set[str]]:
+def swept(new_project) -> tuple[Project, object, set[str]]:
     """Return a project after a sweep of which one learning rate diverges, what it printed, and its files before."""
-    project = shrunk(tmp_path_factory.mktemp("swept a=1,2 "))  # signs of Hydra's grammar
+    project = new_project("swept a=1,2 ")  # signs of Hydra's grammar
     before = project.files()
     overrides = ("model=linear", "optimizer.learning_rate=0.001,1e38", "seed=1,2")
     return project, project.stage("train", "-m", *overrides, check=False), before
@@ -115,7 +115,7 @@ def test_a_killed_sweep_goes_on_where_it_was(project):
     project.edit("params.yaml", "epochs: 1", "epochs: 3")
     arguments = ("model=linear", "seed=1,2,3")
     third = Breakpoint(project, epoch=3, trainings=2)
-    sweep = project.start("python", "-m", "pipeline.train", "-m", *arguments)
+    sweep = project.start("python", "-m", "pipeline.train", "-m", *arguments, real=False)
     third.resume(third.wait(sweep))
     third.kill(sweep)
     first = job(project, 0)
@@ -129,7 +129,7 @@ def test_a_killed_sweep_goes_on_where_it_was(project):
 def test_a_training_with_overrides_is_a_single_run_that_resumes(project):
     arguments = ("model=linear", "train.epochs=3")
     third = Breakpoint(project, epoch=3)
-    third.kill(project.start("python", "-m", "pipeline.train", *arguments))
+    third.kill(project.start("python", "-m", "pipeline.train", *arguments, real=False))
     done = project.stage("train", *arguments)
     (result,) = project.path("outputs").glob("2*/*/job.json")
     assert f"a single run in {result.parent}; models/ and results/ belong to `dvc repro`" in done.stdout

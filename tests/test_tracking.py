@@ -6,6 +6,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -16,6 +17,7 @@ from pipeline.tracking import finding
 from pipeline.tracking.epochs import EPOCH_METRICS
 from pipeline.tracking.failures import reason, redact
 from pipeline.tracking.tracker import Tracker
+from tests.conftest import ROOT, Project
 
 ROW = {key: 0.5 for key in EPOCH_METRICS} | {"seconds": 1.0}
 
@@ -137,6 +139,7 @@ def test_a_reason_that_is_cut_short_shows_no_part_of_a_password():
     assert "secret" not in told
 
 
+@pytest.mark.process
 def test_processes_that_start_together_share_one_new_store(tmp_path):
     code = (
         "import sys; from pathlib import Path; from pipeline.core import paths;"
@@ -145,10 +148,6 @@ def test_processes_that_start_together_share_one_new_store(tmp_path):
         "paths.MLRUNS = Path(sys.argv[1]); t = Tracker(Tracking(uri=None, experiment='x'));"
         "print(t.client.get_run(t.create('r', {}, {})).info.experiment_id)"
     )
-    started = [
-        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
-        for _ in range(3)
-    ]
-    printed = {process.communicate()[0].strip().splitlines()[-1] for process in started}
-    assert [process.returncode for process in started] == [0, 0, 0]
-    assert len(printed) == 1
+    with ThreadPoolExecutor() as pool:
+        done = pool.map(lambda _: Project(ROOT).run(sys.executable, "-c", code, str(tmp_path)), range(3))
+    assert len({each.stdout.splitlines()[-1] for each in done}) == 1

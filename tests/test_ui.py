@@ -3,37 +3,38 @@
 import functools
 import json
 import os
-from contextlib import contextmanager
+import shutil
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.browser import chromium, installed
-from tests.conftest import SECONDS, free_port, shrunk, wait_until_healthy
+from tests.browser import chromium
+from tests.conftest import SECONDS, Project, free_port, wait_until_healthy
+from tests.store import Store
 
-pytestmark = [
-    installed,
-    pytest.mark.xdist_group("finished"),
-]
+pytestmark = pytest.mark.xdist_group("finished")
 
 
-@contextmanager
-def served(project):
+@pytest.fixture(scope="module")
+def store(finished, tmp_path_factory):
+    """Return the store of a copy of the finished project, with an experiment of three runs besides."""
+    store = Store(Project(shutil.copytree(finished.folder, tmp_path_factory.mktemp("ui") / "copy")), "compared")
+    for lr in (0.1, 0.01, 0.001):
+        store.add(f"lr {lr}", 0.5 + lr, optimizer={"learning_rate": lr})
+    return store
+
+
+@pytest.fixture(scope="module")
+def address(store):
     """Serve the project's runs as `make ui` does, and yield where."""
-    port = free_port()
+    port, project = free_port(), store.project
     server = project.start("python", "-m", "pipeline.ui", "--port", str(port))
     assert server.stdout.readline().startswith(f"http://127.0.0.1:{port} shows the runs of sqlite:///{project.folder}/")
     wait_until_healthy(f"http://127.0.0.1:{port}", server)
     yield f"http://127.0.0.1:{port}"
     os.killpg(server.pid, 15)
     server.wait(SECONDS)
-
-
-@pytest.fixture(scope="module")
-def address(finished):
-    with served(finished) as where:
-        yield where
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +63,9 @@ def page(browser, address):
 
 
 @pytest.fixture(scope="module")
-def run(finished):
-    import mlflow
-
-    store = mlflow.MlflowClient(f"sqlite:///{finished.path('mlruns/mlflow.db')}")
-    experiment = store.get_experiment_by_name("fer2013")
-    return store.search_runs([experiment.experiment_id])[0]
+def run(store):
+    client = store.tracker.client
+    return client.search_runs([client.get_experiment_by_name("fer2013").experiment_id])[0]
 
 
 def test_the_run_stands_in_the_list(page, run):
@@ -92,22 +90,16 @@ def test_the_description_shows_accuracy_and_the_curves(page, browser, run):
     wait_for_picture(browser, "get-artifact")
 
 
-def test_three_runs_stand_beside_each_other(browser, tmp_path_factory):
-    from tests.store import Store
-
-    store = Store(shrunk(tmp_path_factory.mktemp("compared")))
-    ids = [store.add(f"lr {lr}", 0.5 + lr, optimizer={"learning_rate": lr}) for lr in (0.1, 0.01, 0.001)]
-    with served(store.project) as address:
-        experiment = store.tracker.experiment_id
-        path = f"compare-runs?runs={json.dumps(ids)}&experiments={json.dumps([experiment])}"
-        text = shown(browser, address, path, "lr 0.1", "lr 0.01", "lr 0.001", "optimizer.learning_rate", "val_accuracy")
-        assert "Comparing 3 Runs" in text
-        shown(browser, address, f"experiments/{experiment}/runs?compareRunsMode=CHART", "lr 0.1", "Model metrics")
-        # A run is a line and its smoothed copy.
-        lines = (
-            "return [...document.querySelectorAll('.js-plotly-plot')].map(p => p.querySelectorAll('.js-line').length)"
-        )
-        WebDriverWait(browser, SECONDS).until(lambda driver: 6 in driver.execute_script(lines))
+def test_three_runs_stand_beside_each_other(page, browser, store):
+    experiment = store.tracker.experiment_id
+    ids = [run.info.run_id for run in store.tracker.client.search_runs([experiment])]
+    path = f"compare-runs?runs={json.dumps(ids)}&experiments={json.dumps([experiment])}"
+    text = page(path, "lr 0.1", "lr 0.01", "lr 0.001", "optimizer.learning_rate", "val_accuracy")
+    assert "Comparing 3 Runs" in text
+    page(f"experiments/{experiment}/runs?compareRunsMode=CHART", "lr 0.1", "Model metrics")
+    # A run is a line and its smoothed copy.
+    lines = "return [...document.querySelectorAll('.js-plotly-plot')].map(p => p.querySelectorAll('.js-line').length)"
+    WebDriverWait(browser, SECONDS).until(lambda driver: 6 in driver.execute_script(lines))
 
 
 def test_an_artifact_picture_is_shown(page, browser, run):

@@ -8,7 +8,7 @@ import psutil
 
 from pipeline.core.schema import Tracking
 from pipeline.tracking.tracker import Tracker
-from tests.conftest import SECONDS, free_port, wait_until_healthy
+from tests.conftest import SECONDS, free_port, listening, wait_until_healthy
 
 
 def test_the_address_of_a_database_stands_on_no_command_line_and_its_runs_are_served(project):
@@ -20,6 +20,7 @@ def test_the_address_of_a_database_stands_on_no_command_line_and_its_runs_are_se
         hidden = f"sqlite:///{project.path('there.db')}?***"  # as a password would be
         assert server.stdout.readline() == f"http://127.0.0.1:{port} shows the runs of {hidden}; Ctrl-C ends it\n"
         wait_until_healthy(f"http://127.0.0.1:{port}", server)
+        assert listening(port) == {("127.0.0.1", port)}
         processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
         assert "timeout=17" not in str([process.cmdline() for process in processes])
         assert mlflow.MlflowClient(f"http://127.0.0.1:{port}").get_experiment_by_name("theirs")

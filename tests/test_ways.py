@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.conftest import ROOT, Project, shrunk, with_dvc
+from tests.conftest import ROOT, Project, with_dvc
 
 pytestmark = pytest.mark.slow
 
@@ -21,14 +21,14 @@ def recorded(text: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Project:
-    return with_dvc(shrunk(tmp_path_factory.mktemp("ways")), git=True)
+def project(new_project) -> Project:
+    return with_dvc(new_project("ways"), git=True)
 
 
 @pytest.fixture(scope="module")
-def by_repro(tmp_path_factory) -> dict:
+def by_repro(new_project) -> dict:
     """Return the configuration that `dvc repro` records with params.yaml edited by `record`."""
-    project = with_dvc(shrunk(tmp_path_factory.mktemp("repro")))
+    project = with_dvc(new_project("repro"))
     project.stage("use", *OVERRIDES)
     project.repro("train")
     return recorded(project.path("results/run.json").read_text())

@@ -78,7 +78,7 @@ def _train(project: Project, proxy: "_Proxy", mode: str, when: str, breakpoints:
         second.arm()
     if when == "third":
         third.arm()
-    with project.start("env", *environment, "python", "-m", "pipeline.train") as training:
+    with project.start("env", *environment, "python", "-m", "pipeline.train", real=False) as training:
         try:
             if when != "start":
                 stopped = second.wait(training)
