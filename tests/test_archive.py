@@ -226,7 +226,7 @@ def test_an_image_twice_is_refused(tmp_path, other):
 
 @pytest.mark.parametrize("other", ["a/fer2013.csv", "b/fer2013.csv"])
 def test_a_table_twice_is_refused(tmp_path, other):
-    refuse(file(tmp_path, tar_gz(("a/fer2013.csv", table()), (other, table()))), "holds 2 fer2013.csv")
+    refuse(file(tmp_path, tar_gz(("a/fer2013.csv", table()), (other, b"not read"))), "holds 2 fer2013.csv")
     path = write_zip(tmp_path / "x", {"a/fer2013.csv": table(), "b/fer2013.csv": table()})
     refuse(rename(path, "b/fer2013.csv", other), "2 fer2013.csv")
 
@@ -417,7 +417,7 @@ def test_pack_writes_the_same_bytes_each_time_and_they_read_back(tmp_path):
     assert [face[:3] for face in archive.read(tmp_path / "a.zip")] == FACES_OF_NAMES
     with zipfile.ZipFile(tmp_path / "a.zip") as packed:
         assert packed.namelist() == sorted(NAMES)
-        assert {m.compress_type for m in packed.infolist()} == {zipfile.ZIP_STORED}
+        assert {(m.date_time[0], m.compress_type) for m in packed.infolist()} == {(1980, zipfile.ZIP_STORED)}
         assert {n: packed.read(n) for n in NAMES} == images()
 
 
