@@ -53,6 +53,8 @@ def test_same_seed_gives_the_same_bytes_and_another_seed_other_faces(drawn, tmp_
     synthetic.draw(tmp_path / "same.zip", COUNTS, seed=1)
     synthetic.draw(tmp_path / "other.zip", COUNTS, seed=2)
     assert (tmp_path / "same.zip").read_bytes() == drawn.read_bytes()
+    with zipfile.ZipFile(drawn) as archive:
+        assert {member.date_time[0] for member in archive.infolist()} == {1980}  # not the time of writing
     assert not set(members(tmp_path / "other.zip").values()) & set(members(drawn).values())
 
 

@@ -2,7 +2,6 @@
 
 import gzip
 import math
-import os
 import stat
 import struct
 import tarfile
@@ -10,12 +9,12 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from pipeline.core.constants import EMOTIONS, SPLITS
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import progress
-from pipeline.data import zips
 from pipeline.data.containers import ACCEPTED, MAX_IMAGE, read_csv, read_tar, read_zip
 from pipeline.data.layouts import Face
 
@@ -25,7 +24,6 @@ _DAMAGE = (
     *(NotImplementedError, ValueError, OverflowError),  # zipfile's, on headers that make no sense
 )
 
-
 FER2013 = 35_887
 """Images in FER-2013."""
 
@@ -33,10 +31,10 @@ FER2013 = 35_887
 def read(path: Path, label: str | None = None, images: int = FER2013) -> Iterator[Face]:
     """Yield the faces of the archive `path`, one at a time.
 
-    A zip of images gives them sorted by split (train, val, test) and number, fer2013.csv in the order of its
-    rows. Raises PipelineError, which calls the archive `label` (its path where that is None), on anything
-    that is damaged, hostile or not FER-2013; every image and table is read to its end and its checksum. How much an
-    archive may hold goes by the number of `images` that are expected.
+    A zip of images gives them sorted by split (train, val, test), number and emotion, fer2013.csv in the order of its
+    rows. Every image and table is read to its end, and its checksum is verified. The limits on what an archive may
+    hold grow with the number of `images` that are expected. Raises PipelineError, which names the archive `label` (or
+    its path), on anything that is damaged, hostile or not FER-2013.
     """
     try:
         yield from _READERS[suffix(path)](path, max(1, math.ceil(images / FER2013)))
@@ -50,7 +48,7 @@ def read(path: Path, label: str | None = None, images: int = FER2013) -> Iterato
 
 
 def suffix(path: Path) -> str:
-    """Return .zip, .tar.gz or .csv, as the content of `path` says; raises PipelineError where it is none."""
+    """Return .zip, .tar.gz or .csv, as the content of `path` says; raises PipelineError if it is none of them."""
     with path.open("rb") as file:
         head = file.read(512)
     if head.startswith((b"PK\3\4", b"PK\5\6")):
@@ -65,9 +63,9 @@ def suffix(path: Path) -> str:
 
 
 def verify(path: Path, counts: dict[str, list[int]], label: str) -> None:
-    """Read all of the archive `path`, and hold its images against `counts`: emotion -> train, val, test.
+    """Read the whole archive `path`, and compare its images with `counts`: emotion -> train, val, test.
 
-    Raises PipelineError, which calls the archive `label`, where it cannot be read or holds other images.
+    Raises PipelineError, which names the archive `label`, if it cannot be read or holds other images.
     """
     found: Counter[tuple[str, str]] = Counter()
     images = sum(map(sum, counts.values()))
@@ -87,25 +85,22 @@ def verify(path: Path, counts: dict[str, list[int]], label: str) -> None:
 def pack(folder: Path, target: Path) -> None:
     """Write the images of `folder`, in Kaggle's layout, into a zip; the same images give the same bytes.
 
-    Raises PipelineError on a link, on what is no image file, and where train/ or test/ is missing.
+    Raises PipelineError on a link, on what is no image file, and if train/ or test/ is missing.
     """
     names = sorted(name for part in ("train", "test") for name in _files(folder, part))
-    with zips.written(target) as archive:
+    with zipfile.ZipFile(target, "w") as archive:
         for name in names:
-            member = zipfile.ZipInfo(name)  # dated 1980-01-01
-            member.create_system, member.external_attr = 3, (stat.S_IFREG | 0o644) << 16
-            archive.add(member, (folder / name).read_bytes())
+            archive.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())  # dated 1980-01-01
 
 
 def _files(folder: Path, part: str) -> Iterator[str]:
-    """Yield the names of the files below folder/part, relative to `folder`."""
+    """Yield the names of the files in folder/part, relative to `folder`."""
     if not (folder / part).is_dir():
         raise PipelineError(f"{folder} has no folder {part}; accepted: train/<emotion>/ and test/<emotion>/")
-    for parent, folders, names in os.walk(folder / part):
-        for path in (Path(parent, name) for name in ("", *folders, *names)):
-            status = path.lstat()
-            if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_IMAGE:
-                yield path.relative_to(folder).as_posix()
-            elif not stat.S_ISDIR(status.st_mode):
-                kind = "too large" if stat.S_ISREG(status.st_mode) else "a link or a device"
-                raise PipelineError(f"{path} is {kind}; accepted: image files of up to {MAX_IMAGE:,} bytes")
+    for path in chain([folder / part], (folder / part).rglob("*")):
+        status = path.lstat()
+        if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_IMAGE:
+            yield path.relative_to(folder).as_posix()
+        elif not stat.S_ISDIR(status.st_mode):
+            kind = "too large" if stat.S_ISREG(status.st_mode) else "a link or a device"
+            raise PipelineError(f"{path} is {kind}; accepted: image files of up to {MAX_IMAGE:,} bytes")

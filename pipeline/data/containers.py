@@ -1,6 +1,6 @@
-"""The files that hold FER-2013 (zip, tar.gz, CSV), read without trust and without extraction to disk.
+"""Reads the files that hold FER-2013 (zip, tar.gz, CSV), which are not trusted and not extracted to disk.
 
-What they may hold at most is meant for FER-2013's number of images; with `times` as many, for so many times that.
+The limits are for a dataset of FER-2013's size; a dataset `times` as large may have `times` as much.
 """
 
 import gzip
@@ -10,28 +10,23 @@ import stat
 import tarfile
 import zipfile
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
-import numpy as np
-
-from pipeline.core.constants import EMOTIONS, SPLITS
+from pipeline.core.constants import SPLITS
 from pipeline.core.errors import PipelineError
-from pipeline.data import zips
 from pipeline.data.layouts import TABLE, Face, decode, parse_name, parse_table
 
 ACCEPTED = "accepted: Kaggle's zip of train/ and test/, or fer2013.csv, plain, in a .zip or in a .tar.gz"
 MAX_IMAGE = 64 * 1024
 MAX_TABLE = 600 * 2**20
-"""Bytes in fer2013.csv, of which the challenge's has 301 million."""
+"""Bytes in fer2013.csv; the challenge's has 301 million."""
 MAX_MEMBERS = 200_000
 MAX_INDEX = 2**24
-"""Bytes of a zip's index: much longer records would be read for hours. That of Kaggle's has 3 million."""
+"""Bytes in the index of a zip, which zipfile reads as a whole; Kaggle's has 3 million."""
 MAX_EXTRA = 2**20
-"""Bytes a tar may hold, other members among them, before its table and after it."""
-
-_IMAGE = np.dtype([("split", "u1"), ("number", "u8"), ("emotion", "u1"), ("member", "u4")])
-"""An image of a zip, in 14 bytes; its split and emotion are places in SPLITS and EMOTIONS."""
+"""Bytes in a tar before its table, and after it, including other members."""
 
 _FOLDERS = re.compile(r"(?:([^/]+)/)??((?:train|test)/.+)", re.DOTALL)
 _EXTRA = re.compile(r"(?:.*/)?(?:\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|README[^/]*)|__MACOSX/.*")
@@ -40,28 +35,25 @@ _EXTRA = re.compile(r"(?:.*/)?(?:\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|REA
 def read_csv(path: Path, times: int) -> Iterator[Face]:
     """Yield the faces of a plain fer2013.csv."""
     with path.open("rb") as file:
-        yield from parse_table(_Bounded(file, times * MAX_TABLE).buffered())
+        yield from _read_table(file, times)
 
 
 def read_zip(path: Path, times: int) -> Iterator[Face]:
-    """Yield the faces of a zip: of its images below train/ and test/, or else of its fer2013.csv."""
-    with path.open("rb") as file:
-        archive = zips.Reader(file, times * MAX_INDEX)
-        if len(archive) > times * MAX_MEMBERS:
-            raise PipelineError(f"holds more than {times * MAX_MEMBERS:,} members, the most that is accepted")
-        images, tables = _sorted_out(archive)
-        if len(images):
-            yield from _read_images(archive, images)
+    """Yield the faces of a zip: of its images in train/ and test/, or else of its fer2013.csv."""
+    with _Zip(path, times * MAX_INDEX) as file, zipfile.ZipFile(file) as archive:
+        images, tables = _find(archive, times * MAX_MEMBERS)
+        for image in sorted(images, key=lambda image: (SPLITS.index(image[0]), image[2], image[1])):
+            yield _read_image(archive, image, images[image])
+        if images:
             return
         if len(tables) != 1:
             raise PipelineError(f"holds no image in train/ or test/, and {len(tables)} {TABLE}; {ACCEPTED}")
         with archive.open(tables[0]) as table:
-            yield from parse_table(_Bounded(table, times * MAX_TABLE).buffered())
+            yield from _read_table(table, times)
 
 
 def read_tar(path: Path, times: int) -> Iterator[Face]:
     """Yield the faces of the one fer2013.csv in a tar.gz."""
-    names: set[str] = set()
     tables = 0
     with gzip.open(path) as unpacked:
         stream = _Bounded(unpacked, MAX_EXTRA)
@@ -69,19 +61,15 @@ def read_tar(path: Path, times: int) -> Iterator[Face]:
             for member in archive:
                 if member.name == "." and member.isdir():
                     continue
-                _check(_safe(member.name.removeprefix("./")), names)
-                if member.issparse() or member.type not in (
-                    tarfile.REGTYPE,
-                    tarfile.AREGTYPE,
-                    tarfile.DIRTYPE,
-                ):
+                _safe(member.name.removeprefix("./"))
+                if member.issparse() or not (member.isreg() or member.isdir()):
                     raise PipelineError(f"{member.name!r} is a link or a device; accepted: plain files")
                 if _is_table(member.name) and not member.isdir():
                     tables += 1
                     if tables > 1:
                         break
                     stream.left = times * MAX_TABLE
-                    yield from parse_table(io.BufferedReader(archive.extractfile(member)))
+                    yield from parse_table(archive.extractfile(member))
                     stream.left = MAX_EXTRA
         while stream.read(MAX_IMAGE):  # as far as the checksum at the end
             pass
@@ -101,19 +89,44 @@ def _safe(name: str) -> str:
     return name
 
 
-def _check(name: str, names: set[str]) -> None:
-    """Add the member `name` of a tar to the `names` seen before, of which there may be MAX_MEMBERS."""
-    if name in names:
-        raise PipelineError(f"holds {name!r} twice; accepted: every member once")
-    if len(names) >= MAX_MEMBERS:
-        raise PipelineError(f"holds more than {MAX_MEMBERS:,} members, the most that is accepted")
-    names.add(name)
+_Images = dict[tuple[str, str, int], zipfile.ZipInfo]
+"""Split, emotion and number of each image, with its record in the index."""
 
 
-def _members(archive: zips.Reader) -> Iterator[tuple[int, str]]:
-    """Yield number and name of the files of a zip without harmless extras; refuses what only an attack needs."""
-    for number, member in enumerate(archive):
+def _find(archive: zipfile.ZipFile, most: int) -> tuple[_Images, list[zipfile.ZipInfo]]:
+    """Return the images in train/ and test/, and the tables."""
+    images: _Images = {}
+    tables: list[zipfile.ZipInfo] = []
+    tops: set[str] = set()
+    for member in _members(archive, most):
+        if match := _FOLDERS.fullmatch(member.filename):
+            tops.add(match[1] or "")
+            if len(tops) > 1:
+                raise PipelineError(f"train/ and test/ are in {sorted(tops)}; accepted: in one folder, or in none")
+            image = parse_name(match[2])
+            if (other := images.setdefault(image, member)) is not member:
+                raise PipelineError(
+                    f"{other.filename!r} and {member.filename!r} are both {' '.join(map(str, image))}; "
+                    "accepted: every number once in its folder"
+                )
+        elif _is_table(member.filename):
+            tables.append(member)
+    return images, tables
+
+
+def _members(archive: zipfile.ZipFile, most: int) -> Iterator[zipfile.ZipInfo]:
+    """Yield the files of a zip except harmless extras; refuses more than `most` members, and what only an attack needs.
+
+    Members that share their bytes, as those of a bomb do, are refused here: zipfile checks this from Python 3.11.8 on.
+    """
+    if len(archive.infolist()) > most:
+        raise PipelineError(f"holds more than {most:,} members, the most that is accepted")
+    end = 0
+    for member in sorted(archive.infolist(), key=attrgetter("header_offset")):
         name = _safe(member.orig_filename)
+        if member.header_offset < end:
+            raise zipfile.BadZipFile(f"{name!r} overlaps another member or the start of the file")
+        end = member.header_offset + member.compress_size
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise PipelineError(f"{name!r} is a link or a device; accepted: plain files")
         if member.flag_bits & 0x1:
@@ -121,56 +134,34 @@ def _members(archive: zips.Reader) -> Iterator[tuple[int, str]]:
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise PipelineError(f"{name!r} has compression {member.compress_type}; accepted: none or deflate")
         if not member.is_dir() and not _EXTRA.fullmatch(name):
-            yield number, name
+            yield member
 
 
-def _sorted_out(archive: zips.Reader) -> tuple[np.ndarray, list[int]]:
-    """Return the images below train/ and test/, each an _IMAGE, sorted, and the tables by their numbers."""
-    tables: list[int] = []
-    tops: set[str] = set()
-
-    def images() -> Iterator[tuple[int, int, int, int]]:
-        for member, name in _members(archive):
-            if match := _FOLDERS.fullmatch(name):
-                tops.add(match[1] or "")
-                if len(tops) > 1:
-                    raise PipelineError(
-                        f"train/ and test/ stand below {sorted(tops)}; accepted: below one folder, or none"
-                    )
-                split, emotion, number = parse_name(match[2])
-                yield SPLITS.index(split), number, EMOTIONS.index(emotion), member
-            elif _is_table(name):
-                tables.append(member)
-
-    found = np.fromiter(images(), _IMAGE)
-    found = found[np.lexsort([found[key] for key in ("emotion", "number", "split")])]  # by the last of them first
-    known = found[["split", "number", "emotion"]]
-    if (same := known[1:] == known[:-1]).any():
-        _refuse_twice(archive, found[same.argmax() :][:2])
-    return found, tables
+def _read_image(archive: zipfile.ZipFile, image: tuple[str, str, int], member: zipfile.ZipInfo) -> Face:
+    """Return the face of the file `member`."""
+    with archive.open(member) as file:
+        encoded = file.read(MAX_IMAGE + 1)
+    if len(encoded) > MAX_IMAGE:
+        raise PipelineError(f"{member.filename!r} is too large; accepted: images of {MAX_IMAGE:,} bytes")
+    return Face(*image, decode(member.filename, encoded))
 
 
-def _refuse_twice(archive: zips.Reader, images: np.ndarray) -> NoReturn:
-    """Say that these two images are the same one."""
-    one, other = (archive.member(number).filename for number in images["member"].tolist())
-    if one == other:
-        raise PipelineError(f"holds {one!r} twice; accepted: every member once")
-    split, number, emotion, _ = images[0].item()
-    raise PipelineError(
-        f"{one!r} and {other!r} are both {SPLITS[split]} {EMOTIONS[emotion]} {number}; "
-        "accepted: every number once in its folder"
-    )
+def _read_table(file: BinaryIO, times: int) -> Iterator[Face]:
+    """Yield the faces of fer2013.csv, which is read from `file`."""
+    yield from parse_table(io.BufferedReader(_Bounded(file, times * MAX_TABLE), MAX_IMAGE))
 
 
-def _read_images(archive: zips.Reader, images: np.ndarray) -> Iterator[Face]:
-    """Yield the faces of `images`."""
-    for image in images:
-        split, number, emotion, member = image.item()
-        with archive.open(member) as file:
-            encoded = file.read(MAX_IMAGE + 1)
-        if len(encoded) > MAX_IMAGE:
-            raise PipelineError(f"{file.name!r} is too large; accepted: images of {MAX_IMAGE:,} bytes")
-        yield Face(SPLITS[split], EMOTIONS[emotion], number, decode(file.name, encoded))
+class _Zip(io.FileIO):
+    """The file of a zip: raises PipelineError if zipfile, which reads the index at once, asks for over `most` bytes."""
+
+    def __init__(self, path: Path, most: int):
+        super().__init__(path)
+        self.most = most
+
+    def read(self, size: int = -1) -> bytes:
+        if size > self.most:
+            raise PipelineError(f"has an index of {size:,} bytes; accepted: at most {self.most:,}")
+        return super().read(size)
 
 
 class _Bounded(io.RawIOBase):
@@ -190,7 +181,3 @@ class _Bounded(io.RawIOBase):
             raise PipelineError("unpacks to more bytes than FER-2013 has: a decompression bomb, or other data")
         buffer[: len(chunk)] = chunk
         return len(chunk)
-
-    def buffered(self) -> BinaryIO:
-        """Return these reads with a buffer, for reading lines."""
-        return io.BufferedReader(self, MAX_IMAGE)

@@ -40,9 +40,9 @@ class Face(NamedTuple):
 
 
 def parse_name(name: str) -> tuple[str, str, int]:
-    """Return split, emotion and number that `name` tells, such as train/happy/Training_17.jpg.
+    """Return split, emotion and number of the file `name`, such as train/happy/Training_17.jpg.
 
-    Raises PipelineError where it is no name of Kaggle's layout.
+    Raises PipelineError if it is no name of Kaggle's layout.
     """
     if not (match := _IMAGE_NAME.fullmatch(name)):
         raise PipelineError(
@@ -61,7 +61,7 @@ def parse_name(name: str) -> tuple[str, str, int]:
 def decode(name: str, encoded: bytes) -> np.ndarray:
     """Return the (48, 48) uint8 pixels of the JPEG or PNG image `encoded`.
 
-    Raises PipelineError, which calls it `name`, where it is none of these or has another size or depth.
+    Raises PipelineError, which names it `name`, if it is neither or has another size or depth.
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=("JPEG", "PNG")) as image:

@@ -12,7 +12,6 @@ import numpy as np
 
 from pipeline.core.constants import EMOTIONS, IMAGE_SIZE
 from pipeline.core.progress import progress
-from pipeline.data import zips
 
 BATCH = 20
 """Images drawn at once: few enough that their arrays stay in the cache of a core."""
@@ -68,7 +67,7 @@ def draw(target: Path, counts: dict[str, list[int]], seed: int) -> None:
     rng = np.random.default_rng(seed)
     total = sum(map(sum, counts.values()))
     row = 0
-    with zips.written(target) as archive, progress("drawing faces", total, "images") as advance:
+    with zipfile.ZipFile(target, "w") as archive, progress("drawing faces", total, "images") as advance:
         for split, prefix in enumerate(("train/{}/Training", "test/{}/PublicTest", "test/{}/PrivateTest")):
             emotions = np.repeat([EMOTIONS.index(e) for e in counts], [n[split] for n in counts.values()])
             rng.shuffle(emotions)
@@ -76,7 +75,7 @@ def draw(target: Path, counts: dict[str, list[int]], seed: int) -> None:
                 batch = emotions[start : start + BATCH]
                 for emotion, pixels in zip(batch, render(batch, rng), strict=True):
                     name = f"{prefix.format(EMOTIONS[emotion])}_{row}.jpg"
-                    archive.add(zipfile.ZipInfo(name), _jpeg(pixels))
+                    archive.writestr(zipfile.ZipInfo(name), _jpeg(pixels))  # dated 1980-01-01
                     row += 1
                 advance(len(batch))
 
