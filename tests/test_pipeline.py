@@ -224,7 +224,7 @@ def test_a_second_trainer_is_refused_while_one_runs(project):
         first.kill()
         first.wait()
     assert done.returncode == 1
-    assert f"process {first.pid} does a training already" in done.stderr
+    assert f"process {first.pid} already runs a training" in done.stderr
 
 
 @pytest.mark.xdist_group("finished")

@@ -1,4 +1,4 @@
-"""The start of a command: its arguments, and how its errors are shown."""
+"""Runs a command: passes it the arguments, and prints a user's mistake without a traceback."""
 
 import errno
 import functools
@@ -17,9 +17,9 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
-    """Make `start`, which takes the command line's arguments, a command.
+    """Return `start`, which takes the arguments of the command line, as a command.
 
-    A mistake of the user ends with a line or two on stderr and exit code 1; Ctrl-C with 130.
+    A user's mistake prints a line or two on stderr and exits with code 1; Ctrl-C exits with 130.
     """
 
     @functools.wraps(start)
@@ -40,7 +40,7 @@ def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
 
 
 def _explain(error: BaseException) -> str | None:
-    """Return the lines a user is shown for `error`, or None if it is a bug of this program."""
+    """Return the message for the user, or None if `error` is a bug in this program."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, PipelineError):
