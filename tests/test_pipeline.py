@@ -1,4 +1,4 @@
-"""The four stages through DVC, on a few drawn faces."""
+"""The four stages through DVC, on a few synthetic faces."""
 
 import hashlib
 import json
