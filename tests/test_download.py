@@ -116,7 +116,7 @@ def test_no_source_that_is_set_is_refused(target):
 
 
 def test_a_device_is_refused(target):
-    refuse(data(archive=os.devnull), target, "is no plain file")
+    refuse(data(archive=os.devnull), target, "is not a regular file")
 
 
 def test_a_wrong_archive_leaves_the_earlier_one(tmp_path, target, good):

@@ -1,4 +1,4 @@
-"""The four stages through DVC, on a few drawn faces."""
+"""The four stages through DVC, on a few synthetic faces."""
 
 import hashlib
 import json
@@ -224,7 +224,7 @@ def test_a_second_trainer_is_refused_while_one_runs(project):
         first.kill()
         first.wait()
     assert done.returncode == 1
-    assert f"process {pid} does a training already" in done.stderr
+    assert f"process {pid} already runs a training" in done.stderr
 
 
 @pytest.mark.xdist_group("finished")

@@ -1,4 +1,4 @@
-"""The start of a command: its arguments, and how its errors are shown."""
+"""Runs a command: passes it the arguments, and prints a user's mistake without a traceback."""
 
 import errno
 import functools
@@ -21,10 +21,10 @@ HELP = ("-h", "--help")
 
 
 def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
-    """Make `start`, which takes the command line's arguments, a command.
+    """Return `start`, which takes the arguments of the command line, as a command.
 
     `--help` prints the function's attribute `usage`, if it has one, and its docstring; without it, `start` does that.
-    A mistake of the user ends with a line or two on stderr and exit code 1; Ctrl-C with 130.
+    A user's mistake prints a line or two on stderr and exits with code 1; Ctrl-C exits with 130.
     """
 
     @functools.wraps(start)
@@ -60,7 +60,7 @@ def usage(text: str) -> Callable[[Callable[[list[str]], None]], Callable[[list[s
 
 
 def _explain(error: BaseException) -> str | None:
-    """Return the lines a user is shown for `error`, or None if it is a bug of this program."""
+    """Return the message for the user, or None if `error` is a bug in this program."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, PipelineError):

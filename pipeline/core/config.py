@@ -1,4 +1,4 @@
-"""Composes the configuration from params.yaml and conf/, and checks it."""
+"""Composes the configuration from params.yaml and conf/, and validates it."""
 
 import os
 from pathlib import Path
@@ -16,11 +16,11 @@ from pipeline.core.schema import Config, model_options
 from pipeline.core.validation import validate
 
 GROUPS = ("data", "augment", "model", "optimizer", "schedule", "teacher", "tracking")
-"""The folders of conf/ from which params.yaml chooses one option each."""
+"""The folders of conf/; params.yaml chooses one option of each."""
 
 
 def compose(overrides: list[str]) -> tuple[Config, dict[str, str]]:
-    """Return the checked configuration that `overrides` (as on the command line) give, and the chosen options."""
+    """Return the validated configuration for `overrides` (as on the command line), and the option of each group."""
     check_overrides(overrides)
     try:
         prepare()
@@ -30,7 +30,7 @@ def compose(overrides: list[str]) -> tuple[Config, dict[str, str]]:
         added = [f"+{o}" if f"Could not override '{o.partition('=')[0]}'" in str(error) else o for o in overrides]
         if added == overrides:
             raise
-        return compose(added)  # Hydra says how to add the key, but not which keys exist: `check` does
+        return compose(added)  # Hydra only says how to add the key; `check` lists the accepted ones
     except (ValueError, AttributeError, RecursionError) as error:  # PyYAML's and Hydra's, on malformed files
         raise PipelineError(f"params.yaml or conf/ cannot be read: {error}".splitlines()[0]) from error
     choices = chosen(composed.hydra)
@@ -40,20 +40,20 @@ def compose(overrides: list[str]) -> tuple[Config, dict[str, str]]:
 
 
 def check_overrides(overrides: list[str]) -> None:
-    """Raise PipelineError if one of `overrides` sets a choice, for which Hydra has groups, or has an old name."""
+    """Raise PipelineError if one of `overrides` uses an old name, or `choices.GROUP` in place of Hydra's group."""
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
         for option in value.split(","):
             if (old := f"{key}/{option}") in renamed.OPTIONS:
                 raise PipelineError(f"{override}: {old} is now called {renamed.OPTIONS[old]}")
         if key.startswith("choices."):
-            raise PipelineError(f"{override} would choose nothing on the command line; use {key[8:]}={value}")
+            raise PipelineError(f"{override} has no effect on the command line; use {key[8:]}={value}")
 
 
 def check(composed: DictConfig) -> Config:
     """Return the composed configuration as typed, read-only sections.
 
-    Raises PipelineError, naming each key that is unknown, of a wrong type or out of its bounds.
+    Raises PipelineError with a line for each key that is unknown, has a wrong type or is out of bounds.
     """
     try:
         keys = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
@@ -72,9 +72,9 @@ def check(composed: DictConfig) -> Config:
 
 
 def prepare() -> None:
-    """Tell Hydra where params.yaml is, and what `choice` in conf/config.yaml means.
+    """Set the path of params.yaml for Hydra, and register the resolver `choice` of conf/config.yaml.
 
-    Raises PipelineError if a file is not text, or params.yaml leaves a choice out: Hydra would not say which.
+    Raises PipelineError if a file is not UTF-8 text, or names the choice that is missing from params.yaml.
     """
     for path in (paths.PARAMS, *paths.CONF.rglob("*.yaml")):
         _check_text(path)
@@ -86,7 +86,7 @@ def prepare() -> None:
 
 
 def _check_text(path: Path) -> None:
-    """Refuse what is not text, and aliases: a few lines of them can expand beyond the memory."""
+    """Raise PipelineError if `path` is not UTF-8 text or has aliases: a few lines of them can fill the memory."""
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError as error:
@@ -96,7 +96,7 @@ def _check_text(path: Path) -> None:
 
 
 def _choice(group: str, experiment: str) -> str:
-    """Return the option of `group` that the experiment chooses, or else params.yaml."""
+    """Return the option of `group` in the choices of the experiment, or else of params.yaml."""
     file = paths.CONF / "experiment" / f"{experiment}.yaml"
     chosen = _choices(file) if file.exists() else {}
     option = str(chosen.get(group, _choices(paths.PARAMS)[group]))
@@ -113,7 +113,7 @@ def _choices(path: Path) -> dict[str, str]:
 
 
 def groups() -> str:
-    """Return a line for each group, with its options, as help shows them."""
+    """Return a line for each group with its options, for the help text."""
     names = (*GROUPS, "experiment", "hydra/launcher")
     return "\n".join(f"  {name:<16} {_options(name)}" for name in names)
 

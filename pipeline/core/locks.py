@@ -1,4 +1,4 @@
-"""Locks that end with the process that holds them."""
+"""Locks that are released when their process ends."""
 
 import os
 import sys
@@ -14,9 +14,9 @@ from pipeline.core.errors import PipelineError
 
 @contextmanager
 def exclusive(path: Path, what: str, wait: bool = False) -> Iterator[None]:
-    """Hold the lock file `path`, or raise PipelineError, naming the process that does `what` already.
+    """Hold the lock file `path`, or raise PipelineError with the id of the process that already runs `what`.
 
-    With `wait` it waits until that one has ended, and says so.
+    With `wait`, print that message and wait until the process ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     holder, lock = path.with_suffix(".pid"), FileLock(path)
@@ -24,10 +24,10 @@ def exclusive(path: Path, what: str, wait: bool = False) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         pid = holder.read_text() if holder.exists() else "unknown"
-        known = f"process {pid} does {what} already"
+        message = f"process {pid} already runs {what}"
         if not wait:
-            raise PipelineError(f"{known}; wait until it has ended, or `kill {pid}`") from None
-        print(f"{known}; this one waits until it has ended, or `kill {pid}`", file=sys.stderr, flush=True)
+            raise PipelineError(f"{message}; wait until it ends, or stop it: `kill {pid}`") from None
+        print(f"{message}; waiting until it ends; to stop it: `kill {pid}`", file=sys.stderr, flush=True)
         lock.acquire()
     try:
         files.replace(holder, str(os.getpid()).encode())
@@ -37,6 +37,6 @@ def exclusive(path: Path, what: str, wait: bool = False) -> Iterator[None]:
 
 
 def file_lock(path: Path) -> FileLock:
-    """Return the lock `path`, to be held with `with`; taking it waits for its holder."""
+    """Return the lock `path`, for a `with` statement, which waits until the lock is free."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path)

@@ -1,4 +1,4 @@
-"""Nested dictionaries as flat ones."""
+"""Flattens nested dictionaries."""
 
 from typing import Any
 

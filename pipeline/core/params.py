@@ -1,4 +1,4 @@
-"""params.yaml: what overrides change in it, and writing that."""
+"""Writes overrides into params.yaml."""
 
 import io
 import shlex
@@ -11,9 +11,9 @@ from pipeline.core.errors import PipelineError
 
 
 def write(changed: dict[str, Any]) -> None:
-    """Set the dotted keys `changed` in params.yaml; its comments stay."""
+    """Set the dotted keys `changed` in params.yaml, and keep its comments."""
     yaml = YAML()
-    yaml.width = 1000  # no value on a line of its own
+    yaml.width = 1000  # each value stays on the line of its key
     params = yaml.load(paths.PARAMS)
     for key, value in changed.items():
         section, _, name = key.partition(".")
@@ -24,26 +24,26 @@ def write(changed: dict[str, Any]) -> None:
 
 
 def changes(overrides: list[str]) -> dict[str, Any]:
-    """Return the keys of params.yaml, dotted, whose values `overrides` change, with the new ones.
+    """Return the dotted keys of params.yaml that `overrides` change, with their new values.
 
-    Raises PipelineError if one of `overrides` sets what params.yaml has no place for.
+    Raises PipelineError if one of `overrides` sets a key that params.yaml does not have.
     """
-    changed, elsewhere = _differences(overrides)
-    for key in elsewhere:  # the value may be an address with a password
+    changed, in_options = _differences(overrides)
+    for key in in_options:  # without the value, which may be an address with a password
         raise PipelineError(
-            f"{key} has no place in params.yaml, which holds {', '.join(_params())}; "
-            f"make it an option: a file in conf/{key.split('.')[0]}/"
+            f"params.yaml has no key {key}; accepted: {', '.join(_params())}; "
+            f"for other keys add an option: a file in conf/{key.split('.')[0]}/"
         )
     return changed
 
 
 def advice(overrides: list[str], what: str) -> str:
-    """Return how to make `what`, which `overrides` compose, the committed run."""
-    changed, elsewhere = _differences(overrides)
+    """Return the steps that make `what`, the training of `overrides`, the committed run."""
+    changed, in_options = _differences(overrides)
     _, choices = config.compose(overrides)
     steps = [
         f"set {key} to {value} in conf/{group}/{choices[group]}.yaml"
-        for key, value in elsewhere.items()
+        for key, value in in_options.items()
         for group in [key.split(".")[0]]
     ]
     settings = shlex.join(f"{key.removeprefix('choices.')}={value}" for key, value in changed.items())
@@ -52,15 +52,15 @@ def advice(overrides: list[str], what: str) -> str:
 
 
 def _differences(overrides: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what `overrides` change: keys of params.yaml, and those of chosen options that have no place in it."""
+    """Return the keys of params.yaml that `overrides` change, and the keys that only options of conf/ have."""
     wanted, choices = config.compose(overrides)
     del choices["experiment"]
-    now, _ = config.compose([f"{group}={option}" for group, option in choices.items()])
+    current, _ = config.compose([f"{group}={option}" for group, option in choices.items()])
     params = _params()
     values = _settings({"choices": choices, **wanted.model_dump()})
-    composed = _settings(now.model_dump())
-    elsewhere = {key: values[key] for key, value in composed.items() if values[key] != value and key not in params}
-    return {key: values[key] for key, value in params.items() if values[key] != value}, elsewhere
+    composed = _settings(current.model_dump())
+    in_options = {key: values[key] for key, value in composed.items() if values[key] != value and key not in params}
+    return {key: values[key] for key, value in params.items() if values[key] != value}, in_options
 
 
 def _params() -> dict[str, Any]:

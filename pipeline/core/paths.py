@@ -1,4 +1,4 @@
-"""Every path of the project, once."""
+"""All paths of the project."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parents[2]
 """The workspace: the checkout, or the copy of it in which DVC runs an experiment."""
 
 HOME = Path(os.environ.get("DVC_ROOT", ROOT)).resolve()
-"""The checkout that outlives such copies: DVC names it to the stages it runs elsewhere."""
+"""The checkout itself, also in a copy: there DVC_ROOT, which DVC sets, has its path."""
 
 CONF = ROOT / "conf"
 PARAMS = ROOT / "params.yaml"
@@ -19,40 +19,40 @@ TORTURE = ROOT / "results" / "torture.json"
 
 
 def raw(data: str) -> Path:
-    """Return the folder that holds the downloaded archive of data set `data`."""
+    """Return the folder of the downloaded archive of dataset `data`."""
     return ROOT / "data" / "raw" / data
 
 
 def data_lock(data: str) -> Path:
-    """Return the lock of whoever writes data set `data`: its archive or its arrays."""
+    """Return the lock to hold while writing the archive or the arrays of dataset `data`."""
     return ROOT / "outputs" / f"data-{data}.lock"
 
 
 def arrays(data: str) -> Path:
-    """Return the folder that holds the decoded arrays of data set `data`."""
+    """Return the folder of the decoded arrays of dataset `data`."""
     return ROOT / "data" / "arrays" / data
 
 
 def experiment(name: str) -> Path:
-    """Return the file with the scores of the experiment `name`."""
+    """Return the file with the results of the experiment `name`."""
     return ROOT / "results" / "experiments" / f"{name}.json"
 
 
 def weights(name: str) -> Path:
-    """Return the file of the network that the experiment `name` gave."""
+    """Return the file with the model of the experiment `name`."""
     return ROOT / "weights" / f"{name}.h5"
 
 
 def ablation(name: str) -> Path:
-    """Return the file that says what each lever of a recipe is worth."""
+    """Return the file with the results of the ablation `name`."""
     return ROOT / "results" / "ablations" / f"{name}.json"
 
 
 class Outputs:
-    """What train and evaluate write, below `root`: the workspace, or the folder of one job of a sweep."""
+    """The files that stages write below `root`: the workspace, or the folder of a single run or a sweep's job."""
 
     def __init__(self, root: Path = ROOT):
-        """Name the files; nothing is made."""
+        """Set the paths; create nothing."""
         self.root = root
         self.model = root / "models" / "model.h5"
         self.results = root / "results"
@@ -66,9 +66,9 @@ class Outputs:
         self.report = self.results / "report.html"
 
     def lock(self, stage: str) -> Path:
-        """Return the lock of the process that runs `stage`, which writes here."""
+        """Return the lock to hold while `stage` writes below `root`."""
         return self.root / "outputs" / f"{stage}.lock"
 
     def figure(self, name: str) -> Path:
-        """Return the path of the picture `name`."""
+        """Return the path of the figure `name`."""
         return self.results / f"{name}.png"

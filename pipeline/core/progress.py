@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of long work: a bar on a terminal, lines elsewhere."""
 
 import sys
 import time
@@ -10,15 +10,15 @@ SECONDS_BETWEEN_LINES = 5
 
 @contextmanager
 def progress(label: str, total: int | None, unit: str) -> Iterator[Callable[[int], object]]:
-    """Show how much of `total` is done; yield the function that takes what was done since its last call.
+    """Show how much of `total` is done; yield a function that adds to the amount done.
 
-    `total` is in `unit` (images, B for bytes); None where it is not known.
+    `total` is in `unit` (images, or B for bytes); None if it is unknown.
     """
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        with tqdm(desc=label, total=total, unit=unit, unit_scale=unit == "B", leave=False) as shown:
-            yield shown.update
+        with tqdm(desc=label, total=total, unit=unit, unit_scale=unit == "B", leave=False) as bar:
+            yield bar.update
     else:
         yield _lines(label, total, unit)
 
@@ -31,7 +31,7 @@ def _lines(label: str, total: int | None, unit: str) -> Callable[[int], None]:
         done += n
         if time.monotonic() - printed >= SECONDS_BETWEEN_LINES:
             printed = time.monotonic()
-            of = f" of {total:,} ({done / total:.0%})" if total else ""
-            print(f"{label}: {done:,}{of} {unit}", flush=True)
+            share = f" of {total:,} ({done / total:.0%})" if total else ""
+            print(f"{label}: {done:,}{share} {unit}", flush=True)
 
     return advance

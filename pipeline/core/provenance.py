@@ -27,7 +27,7 @@ def git_commit() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that the numbers depend on."""
+    """Return the versions of Python and of the packages that affect the numbers."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
 
 
@@ -50,14 +50,14 @@ def fingerprint(architectures: set[str], *parts: Any) -> str:
     The code is what dvc.yaml declares for the train stage, with the modules of these `architectures`. Comments,
     docstrings and formatting do not count.
     """
-    whole = hashlib.sha256(json.dumps([parts, versions()], sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps([parts, versions()], sort_keys=True).encode())
     for file in training_code(architectures):
-        whole.update(_without_docstrings(file.read_text("utf-8")).encode())
-    return whole.hexdigest()[:16]
+        digest.update(_without_docstrings(file.read_text("utf-8")).encode())
+    return digest.hexdigest()[:16]
 
 
 def training_code(architectures: set[str]) -> list[Path]:
-    """Return the files of the project's code that decide the weights of a training of one of `architectures`."""
+    """Return the project's source files that decide the weights of models of `architectures`."""
     deps = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text("utf-8"))["stages"]["train"]["deps"]
     names = {
         dep.replace("${choices.model}", name) for dep in deps if dep.startswith("pipeline/") for name in architectures

@@ -1,4 +1,4 @@
-"""Removes passwords and tokens from text that is printed or kept."""
+"""Removes passwords and tokens from text that is printed or stored."""
 
 import re
 

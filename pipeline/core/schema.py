@@ -1,4 +1,4 @@
-"""The keys of the configuration, their types and their bounds."""
+"""The schema of the configuration: keys, types and bounds."""
 
 from importlib import import_module
 from typing import Annotated, Any, Literal
@@ -22,7 +22,7 @@ Emotion = Literal[EMOTIONS]
 
 
 class Data(Section):
-    """A data set: where it comes from, and what must be found in it."""
+    """The dataset: its sources, the classes to train on, and the number of images it must have."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     sources: Annotated[list[Literal["archive", "environment", "kaggle", "synthetic"]], Field(min_length=1)]
@@ -37,16 +37,18 @@ class Data(Section):
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes {self.classes} names an emotion twice")
         if missing := [c for c in self.classes if not all(self.counts.get(c, [0]))]:
-            raise ValueError(f"counts has no images for {', '.join(missing)}, which classes names")
+            raise ValueError(
+                f"counts has no images for {', '.join(missing)}; accepted: some of each class in each split"
+            )
         if "kaggle" in self.sources and self.kaggle is None:
-            raise ValueError("sources names kaggle, and the key kaggle says no data set: owner/name/versions/1")
+            raise ValueError("sources has kaggle, and kaggle is not set; accepted: owner/name/versions/1")
         if "synthetic" in self.sources and self.synthetic_seed is None:
-            raise ValueError("sources names synthetic, and synthetic_seed is not set: a whole number from 0 up")
+            raise ValueError("sources has synthetic, and synthetic_seed is not set; accepted: an integer from 0 up")
         return self
 
 
 class Augment(Section):
-    """Random changes of a training image: degrees, shares of its size, and shares of the images."""
+    """Random augmentation: `rotation` in degrees, `zoom` and `shift` as shares of the size, others of images."""
 
     flip: bool
     rotation: Annotated[float, Field(ge=0, le=180)]
@@ -62,7 +64,7 @@ class Augment(Section):
         if self.mixup + self.cutmix + self.erase > 1:
             raise ValueError(
                 f"mixup, cutmix and erase are {self.mixup}, {self.cutmix} and {self.erase}; accepted: shares of the "
-                "images, each of which gets one of them at most, so together at most 1"
+                "images, at most 1 together, because each image gets at most one of them"
             )
         return self
 
@@ -77,7 +79,7 @@ class Adam(Section):
 
 
 class AdamW(Section):
-    """keras.optimizers.AdamW: each step takes weight_decay times the learning rate off every kernel."""
+    """keras.optimizers.AdamW: each step reduces every kernel by the share weight_decay times the learning rate."""
 
     name: Literal["adamw"]
     learning_rate: PositiveFloat
@@ -108,7 +110,7 @@ Optimizer = Adam | AdamW | Muon | Sgd
 
 
 class Constant(Section):
-    """One learning rate from the first step to the last."""
+    """The same learning rate in all steps."""
 
     name: Literal["constant"]
 
@@ -148,14 +150,14 @@ class Teacher(Section):
 
 
 class Tracking(Section):
-    """Where MLflow keeps the runs; `uri` null is the checkout's own mlruns/."""
+    """The MLflow store and experiment of the runs; with `uri` null, the store is mlruns/ in the checkout."""
 
     uri: Annotated[str, Field(pattern=r"^(https?|sqlite|postgresql|mysql)\S*://")] | None
     experiment: Annotated[str, Field(min_length=1)]
 
 
 class Train(Section):
-    """The training's length, batches and targets; restore_best keeps the epoch of highest val accuracy."""
+    """Length, batches and targets of training; `restore_best` saves the epoch with the highest val accuracy."""
 
     epochs: PositiveInt
     batch_size: PositiveInt
@@ -164,7 +166,7 @@ class Train(Section):
 
 
 class Evaluate(Section):
-    """What evaluate shows and times, in images, and what it scores besides: test-time augmentation, an ensemble."""
+    """Settings of evaluate: additional scores (test-time augmentation, an ensemble), and numbers of images."""
 
     flip_tta: bool
     ensemble: PinnedFiles
@@ -174,10 +176,10 @@ class Evaluate(Section):
 
 
 def model_options(model: Any) -> type[Architecture]:
-    """Return the class of the options of the architecture that the section `model` names.
+    """Return the class `Options` of the architecture in the section `model`.
 
-    It is found by the name, so that a new architecture is an option of conf/model/, a module of pipeline/models/, and
-    nothing else. Raises ValueError if there is none.
+    The name of the architecture is the name of its file in conf/model/ and of its module in pipeline/models/. Raises
+    ValueError if there is no such file.
     """
     names = sorted(path.stem for path in (paths.CONF / "model").glob("*.yaml"))
     name = model.get("name") if isinstance(model, dict) else model

@@ -1,4 +1,4 @@
-"""The start of a stage: its configuration, and where its outputs go."""
+"""Starts a stage: composes its configuration, and chooses the folder of its outputs."""
 
 import os
 import sys
@@ -17,10 +17,10 @@ from pipeline.core.schema import Config
 
 
 class RunContext(NamedTuple):
-    """How a stage was started: the folder for its outputs, what started it, and the options it runs with.
+    """The context of a run: the folder of its outputs, what started it, and the chosen option of each group.
 
-    A job of a sweep also has a label (what differs from the other jobs), the sweep's name, the MLflow run of
-    the sweep, and the number of threads it may use; None is one for each core.
+    A job of a sweep also has a label (the overrides by which it differs from other jobs), the sweep's name, the MLflow
+    run of the sweep, and the number of threads it may use; None is one per core.
     """
 
     out: paths.Outputs
@@ -33,10 +33,10 @@ class RunContext(NamedTuple):
 
 
 def start(main: Callable[[Config, RunContext], None], arguments: list[str], usage: str) -> None:
-    """Compose and check the configuration that `arguments` give, and call `main` with it and the context.
+    """Compose and validate the configuration of `arguments`, and call `main` with it and the context.
 
-    Without overrides the outputs go to the workspace, which belongs to params.yaml as it is; with overrides to a folder
-    of their own. `--help` prints `usage` and the groups; Hydra's other flags (`--cfg job`) work.
+    Without overrides, the outputs are in the workspace, which always matches params.yaml. With overrides, they are in a
+    new folder. `--help` prints `usage` and the groups; Hydra's other flags (`--cfg job`) work.
     """
 
     def task(composed: DictConfig) -> None:
@@ -55,8 +55,8 @@ def start(main: Callable[[Config, RunContext], None], arguments: list[str], usag
         hydra.main(config_path=str(paths.CONF), config_name="config", version_base="1.3")(task)()
         return
     cfg, choices = config.compose(arguments)
-    own = paths.ROOT / "outputs" / f"{datetime.now():%Y-%m-%d/%H-%M-%S-%f}"
-    main(cfg, RunContext(paths.Outputs(own if arguments else paths.ROOT), _source(), choices))
+    new = paths.ROOT / "outputs" / f"{datetime.now():%Y-%m-%d/%H-%M-%S-%f}"
+    main(cfg, RunContext(paths.Outputs(new if arguments else paths.ROOT), _source(), choices))
 
 
 def _source() -> str:

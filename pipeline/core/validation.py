@@ -1,4 +1,4 @@
-"""Checks content from a file or the command line against a schema; mistakes become one line each."""
+"""Validates the content of a file or of the command line against a schema; each mistake is one line."""
 
 from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
@@ -10,30 +10,30 @@ from pipeline.core.section import Section
 
 S = TypeVar("S", bound=Section)
 MOST = 5
-"""Mistakes that are shown at once."""
+"""The largest number of mistakes in one message."""
 
 
-def validate(kind: type[S], content: Any, where: str, prefix: str = "") -> S:
-    """Return `content` as a `kind`; `where` is the file, and `prefix` the section there, that it comes from.
+def validate(kind: type[S], content: Any, source: str, prefix: str = "") -> S:
+    """Return `content` as a `kind`; messages begin with `source`, its file, and name keys below the section `prefix`.
 
-    Raises PipelineError with a line for each key that is unknown, missing, of a wrong type or out of its bounds.
+    Raises PipelineError with a line for each key that is unknown, missing, has a wrong type or is out of bounds.
     """
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         lines = [_line(kind, each, prefix) for each in error.errors()[:MOST]]
-        raise PipelineError(f"{where}: " + "\n".join(lines)) from error
+        raise PipelineError(f"{source}: " + "\n".join(lines)) from error
 
 
 def _line(kind: type[Section], error: Any, prefix: str) -> str:
-    """Return the key, its value, and what is accepted."""
+    """Return a line with the key, its value, and what is accepted."""
     names, section = [prefix] if prefix else [], kind
     annotation: Any = kind
     for part in error["loc"]:
         if isinstance(annotation, type) and issubclass(annotation, Section):
             section = annotation
-        annotation, named = _step(annotation, part)
-        names += [str(part)] if named else []
+        annotation, is_key = _step(annotation, part)
+        names += [str(part)] if is_key else []
     key = ".".join(names)
     if error["type"] == "extra_forbidden":
         return f"unknown key '{key}'; accepted: {', '.join(section.model_fields)}"
@@ -45,9 +45,9 @@ def _line(kind: type[Section], error: Any, prefix: str) -> str:
 
 
 def _step(annotation: Any, part: Any) -> tuple[Any, bool]:
-    """Return the annotation that `part` of an error's location leads to, and whether it is a key of the content.
+    """Return the annotation of `part` of an error's location, and whether `part` is a key of the content.
 
-    Pydantic's locations also contain the kind of a section that has several.
+    Pydantic's locations also contain the kind of a section that has several kinds.
     """
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
@@ -55,7 +55,7 @@ def _step(annotation: Any, part: Any) -> tuple[Any, bool]:
         field = annotation.model_fields.get(str(part))
         return (field.annotation if field else None), True
     if get_origin(annotation) in (Union, UnionType):
-        kinds = [kind for kind in map(_plain, get_args(annotation)) if kind is not NoneType]
+        kinds = [kind for kind in map(_unwrap, get_args(annotation)) if kind is not NoneType]
         for kind in kinds:
             if isinstance(kind, type) and issubclass(kind, Section) and part in (kind.__name__, *_tags(kind)):
                 return kind, False
@@ -64,7 +64,7 @@ def _step(annotation: Any, part: Any) -> tuple[Any, bool]:
     return (arguments[-1] if arguments else None), True  # of a dictionary or a list
 
 
-def _plain(annotation: Any) -> Any:
+def _unwrap(annotation: Any) -> Any:
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 

@@ -1,1 +1,1 @@
-"""Stage 1: put the archive of the dataset into data/raw/, verified."""
+"""Stage 1: get the archive of the dataset into data/raw/, and verify it."""

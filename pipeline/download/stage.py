@@ -1,4 +1,4 @@
-"""Stage 1, download: puts the archive of the data set into data/raw/, verified."""
+"""Stage download: gets the archive of the dataset into data/raw/, and verifies it."""
 
 import errno
 import os
@@ -9,26 +9,26 @@ from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.core.schema import Data
-from pipeline.download.web import MAX_BYTES, fetch, shown
+from pipeline.download.web import MAX_BYTES, fetch, without_secrets
 
 VARIABLE = "FER2013_ARCHIVE"
 
 
 def download(data: Data, target: Path) -> Path:
-    """Put the archive of `data` into the folder `target`, and return its path there: archive.zip, .csv or .tar.gz.
+    """Write the archive of `data` into the folder `target`, and return its path: archive.zip, .csv or .tar.gz.
 
-    It comes from the first of `data.sources` that is set, and appears only when every image in it was read and
-    counted; whatever fails leaves `target` as it was. Raises PipelineError, which ends with the ways forward.
+    Uses the first of `data.sources` that is set. The archive replaces an earlier one after all of its images were read
+    and counted; an error leaves `target` unchanged. Raises PipelineError, which lists the possible sources.
     """
     try:
         with exclusive(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", wait=True):
             return _download(data, target)
     except PipelineError as error:
-        raise PipelineError(f"{error}{_ways(data)}") from error
+        raise PipelineError(f"{error}{_help(data)}") from error
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         reason = "no space left on this disk" if full else error.strerror or error
-        raise PipelineError(f"{error.filename or target}: {reason}{_ways(data)}") from error
+        raise PipelineError(f"{error.filename or target}: {reason}{_help(data)}") from error
 
 
 def _download(data: Data, target: Path) -> Path:
@@ -49,12 +49,12 @@ def _download(data: Data, target: Path) -> Path:
 
 
 def _obtain(data: Data, temporary: Path) -> str:
-    """Write the archive from the first source that is set to `temporary`; return what errors shall call it."""
+    """Write the archive from the first source that is set to `temporary`; return its name for error messages."""
     for source in data.sources:
         if source == "archive" and data.archive:
-            return _take(data.archive, "data.archive", temporary)
+            return _get(data.archive, "data.archive", temporary)
         if source == "environment" and os.environ.get(VARIABLE):
-            return _take(os.environ[VARIABLE], VARIABLE, temporary)
+            return _get(os.environ[VARIABLE], VARIABLE, temporary)
         if source == "kaggle":
             folder = _kaggle(data.kaggle)
             _copy(folder, temporary)
@@ -63,15 +63,15 @@ def _obtain(data: Data, temporary: Path) -> str:
             from pipeline.download import synthetic
 
             synthetic.draw(temporary, dict(data.counts), data.synthetic_seed)
-            return "the drawn faces"
+            return "the synthetic faces"
     raise PipelineError(f"{data.name}: none of its sources is set ({', '.join(data.sources)})")
 
 
-def _take(location: str, origin: str, temporary: Path) -> str:
-    """Fetch or copy `location`: an address, or a path, which starts from the checkout where it is relative."""
+def _get(location: str, origin: str, temporary: Path) -> str:
+    """Download or copy `location`, an address or a path (absolute, or relative to the checkout); return its name."""
     if "://" in location:
         fetch(location, temporary)
-        return shown(location)
+        return without_secrets(location)
     path = paths.HOME / os.path.expanduser(location)
     if not path.exists():
         raise PipelineError(f"{origin} names {path}, which does not exist")
@@ -80,7 +80,7 @@ def _take(location: str, origin: str, temporary: Path) -> str:
 
 
 def _copy(path: Path, temporary: Path) -> None:
-    """Copy the archive `path`, or what the folder `path` holds: fer2013.csv, or else train/ and test/."""
+    """Copy the archive `path`; of a folder, copy its fer2013.csv, or else pack its folders train/ and test/."""
     from pipeline.data.archive import pack
     from pipeline.data.layouts import TABLE
 
@@ -89,12 +89,12 @@ def _copy(path: Path, temporary: Path) -> None:
         return
     file = path / TABLE if path.is_dir() else path
     if not file.is_file() or file.stat().st_size > MAX_BYTES:
-        raise PipelineError(f"{file} is no plain file of up to {MAX_BYTES:,} bytes")
+        raise PipelineError(f"{file} is not a regular file of at most {MAX_BYTES:,} bytes")
     shutil.copyfile(file, temporary)
 
 
 def _kaggle(handle: str) -> Path:
-    """Return the folder in kagglehub's cache that holds the data set `handle`, downloaded where need be."""
+    """Return the folder of dataset `handle` in kagglehub's cache; download it if it is not there."""
     import kagglehub
     import requests
 
@@ -107,14 +107,14 @@ def _kaggle(handle: str) -> Path:
         raise PipelineError(f"{handle}: Kaggle {reason}") from error
     except OSError:
         raise
-    except Exception as error:  # kagglehub's own kinds have no common base
+    except Exception as error:  # kagglehub's exceptions have no common base class
         raise PipelineError(f"{handle}: kagglehub: {str(error).partition(chr(10))[0]}") from error
 
 
-def _ways(data: Data) -> str:
+def _help(data: Data) -> str:
     if "synthetic" in data.sources:
         return ""
     return (
-        f"\nWays forward: set data.archive in conf/data/{data.name}.yaml, or {VARIABLE}=/path/to/fer2013.zip, "
-        "or KAGGLE_USERNAME and KAGGLE_KEY for Kaggle, or run `make demo`, which needs no data."
+        f"\nTo get the dataset, set data.archive in conf/data/{data.name}.yaml, or {VARIABLE}=/path/to/fer2013.zip, "
+        "or KAGGLE_USERNAME and KAGGLE_KEY for Kaggle; `make demo` needs no dataset."
     )

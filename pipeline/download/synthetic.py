@@ -1,7 +1,7 @@
-"""Drawn faces in the layout of FER-2013: a data set for a first look and for tests, without a download.
+"""Synthetic faces in the layout of FER-2013: a dataset for the demo and for tests, without a download.
 
-A face is a stack of shapes over the 48x48 grid, each painted by its signed distance. Its emotion moves the
-muscles (after the Facial Action Coding System); who it is, how it is lit and held is drawn at random.
+A face is a stack of shapes on the 48x48 grid, each painted by its signed distance. The emotion moves the muscles
+(after the Facial Action Coding System); the person, the light and the pose are random.
 """
 
 import io
@@ -14,16 +14,16 @@ from pipeline.core.constants import EMOTIONS, IMAGE_SIZE
 from pipeline.core.progress import progress
 
 BATCH = 20
-"""Images drawn at once: few enough that their arrays stay in the cache of a core."""
+"""Images drawn at once: few enough that their arrays fit into the cache of a core."""
 
 EDGE = 0.05
-"""Width over which a shape fades out, about one pixel; lengths are in halves of the image's side."""
+"""Width in which a shape fades out, about one pixel; the unit of lengths is half the side of the image."""
 
 WHITE = 0.92
-"""Tone of teeth and of the white of the eye: the brightest of a face, which the first features find."""
+"""Tone of the teeth and the white of the eye, the brightest parts of a face: easy features to learn."""
 
 UPPER, MIDDLE, LOWER = np.s_[:, :36], np.s_[:, 6:44, 6:42], np.s_[:, 20:]
-"""The rows and columns that hair and eyes, nose and creases, mouth and neck can reach."""
+"""The rows and columns within which hair and eyes, nose and creases, mouth and neck are drawn."""
 
 MUSCLES = ("smile", "width", "open", "teeth", "sneer", "brow", "tilt", "lid", "furrow", "wrinkle", "cheek")
 EXPRESSIONS = {
@@ -36,10 +36,10 @@ EXPRESSIONS = {
     "sad": (-0.13, 0.26, 0.006, 0.00, 0.00, 0.03, 0.12, 0.056, 0.2, 0.0, 0.2),
     "surprise": (-0.01, 0.20, 0.170, 0.02, 0.00, 0.14, 0.02, 0.118, 0.0, 0.0, 0.0),
 }
-"""What each emotion does to the muscles when shown in full."""
+"""The muscles of each emotion at full strength."""
 
 HABIT = (0.012, 0.020, 0.008, 0.012, 0.010, 0.014, 0.012, 0.006, 0.10, 0.08, 0.12)
-"""Standard deviation of the same over faces at rest."""
+"""Standard deviation of the muscles over neutral faces."""
 
 TRAITS = {
     "strength": (0.85, 1.2),
@@ -56,18 +56,18 @@ TRAITS = {
     "light_right": (-0.2, 0.2), "light_down": (-0.2, 0.1), "round": (0.05, 0.2),
     "blur": (0.0, 0.5), "noise": (0.01, 0.04), "contrast": (0.9, 1.15), "bright": (-0.04, 0.04),
 }  # fmt: skip
-"""Range of everything about a face and its picture that says nothing of the emotion."""
+"""Range of each trait of a face and its image that is independent of the emotion."""
 
 
 def draw(target: Path, counts: dict[str, list[int]], seed: int) -> None:
     """Write the zip `target` in the layout of Kaggle's FER-2013; the same seed gives the same bytes.
 
-    `counts` holds the images of each emotion in train, val and test.
+    `counts` has the number of images of each emotion in train, val and test.
     """
     rng = np.random.default_rng(seed)
     total = sum(map(sum, counts.values()))
     row = 0
-    with zipfile.ZipFile(target, "w") as archive, progress("drawing faces", total, "images") as advance:
+    with zipfile.ZipFile(target, "w") as archive, progress("drawing synthetic faces", total, "images") as advance:
         for split, prefix in enumerate(("train/{}/Training", "test/{}/PublicTest", "test/{}/PrivateTest")):
             emotions = np.repeat([EMOTIONS.index(e) for e in counts], [n[split] for n in counts.values()])
             rng.shuffle(emotions)
@@ -81,7 +81,7 @@ def draw(target: Path, counts: dict[str, list[int]], seed: int) -> None:
 
 
 def render(emotions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return (n, 48, 48) uint8 faces that show `emotions`, n indices into EMOTIONS."""
+    """Return (n, 48, 48) uint8 faces with `emotions`, n indices into EMOTIONS."""
     face = _sample(emotions, rng)
     axis = (np.arange(IMAGE_SIZE, dtype=np.float32) + 0.5) * 2 / IMAGE_SIZE - 1
     across, along = axis[None, None, :], axis[None, :, None]

@@ -1,4 +1,4 @@
-"""Downloads over http and https: resumed after a lost connection, bounded, silent about secrets in addresses."""
+"""Downloads over http and https, resumed after a lost connection, limited in size; messages contain no secrets."""
 
 import os
 import time
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 * 10**9
 ATTEMPTS = 4
 SECONDS_BETWEEN_ATTEMPTS = 1
-"""Before the second attempt; doubled before each later one."""
+"""The wait before the second attempt; it doubles before each later one."""
 TIMEOUT = 10, 60
-"""Seconds to connect, and of silence."""
+"""Seconds to wait for a connection, and for the next bytes."""
 CHUNK = 2**18
 
 
 class _LostError(Exception):
-    """The connection failed or ended early: worth another attempt."""
+    """The connection failed or ended early; another attempt may succeed."""
 
 
-def shown(address: str) -> str:
+def without_secrets(address: str) -> str:
     """Return `address` without user, password, query and fragment, any of which may be a secret.
 
-    Raises PipelineError where it is not http or https.
+    Raises PipelineError if it is not http or https.
     """
     try:
         parts = urlsplit(address)
@@ -41,14 +41,14 @@ def shown(address: str) -> str:
 
 
 def fetch(address: str, target: Path) -> None:
-    """Write what `address` serves into the file `target`.
+    """Download `address` into the file `target`.
 
-    A lost connection is taken up again where it broke, if the server can. Raises PipelineError where it stays
-    lost, and where the server answers with an error or with more than MAX_BYTES; it names shown(address).
+    Resumes a lost connection if the server supports it. Raises PipelineError if all attempts fail, or if the server
+    answers with an error or more than MAX_BYTES; the message has the address without secrets.
     """
     import requests
 
-    name, wait = shown(address), SECONDS_BETWEEN_ATTEMPTS
+    name, wait = without_secrets(address), SECONDS_BETWEEN_ATTEMPTS
     with requests.Session() as session, target.open("wb") as file:
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -64,7 +64,7 @@ def fetch(address: str, target: Path) -> None:
 
 
 def _receive(session: "requests.Session", address: str, file: BinaryIO) -> None:
-    """Add to `file` what it lacks. No message repeats those of requests, which show the whole address."""
+    """Append the missing bytes to `file`. The messages of requests are dropped: they contain the whole address."""
     import requests
     from urllib3.exceptions import HTTPError
 
@@ -77,13 +77,13 @@ def _receive(session: "requests.Session", address: str, file: BinaryIO) -> None:
     except (requests.exceptions.SSLError, requests.exceptions.ProxyError) as error:
         raise PipelineError(f"cannot be reached securely or by the proxy ({type(error).__name__})") from None
     except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
-        raise _LostError(f"cannot be reached, or fell silent ({type(error).__name__})") from None
+        raise _LostError(f"cannot be reached, or timed out ({type(error).__name__})") from None
     except requests.RequestException as error:
         raise PipelineError(f"cannot be read ({type(error).__name__})") from None
 
 
 def _store(response: "requests.Response", file: BinaryIO, start: int) -> None:
-    """Write the body of `response` to `file`, which holds the first `start` bytes already."""
+    """Write the body of `response` to `file`, which already has the first `start` bytes."""
     status, length = response.status_code, response.headers.get("Content-Length", "")
     resumed = status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
     if status >= 500 or status == 429:

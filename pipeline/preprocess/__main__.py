@@ -14,7 +14,7 @@ def main(arguments: list[str]) -> None:
 
 
 def run(cfg: Config, context: RunContext) -> None:
-    """Write the arrays, and audit.json and its figures into results/."""
+    """Write the arrays, and into results/ audit.json and the figures of the dataset."""
     preprocess(cfg.data, context.out)
 
 

@@ -1,4 +1,4 @@
-"""What is to be known of a data set before it is trusted: counts, duplicates, labels, signs of alteration."""
+"""Audits a dataset: counts, duplicates, conflicting labels, and signs of alteration."""
 
 from collections.abc import Iterator
 from hashlib import blake2b
@@ -11,47 +11,47 @@ from pipeline.core.constants import EMOTIONS, SPLITS
 from pipeline.data import arrays
 
 CHUNK = 1024
-"""Images looked at together: memory stays the same however many there are."""
+"""Images in memory at once."""
 
 BLANK = 2.0
-"""Standard deviation, in grey levels, under which an image shows nothing."""
+"""Standard deviation, in grey levels, below which an image is blank."""
 
 BLURRED = 0.7
-"""Sharpness of a split, as a share of the sharpest one's, under which the split looks blurred."""
+"""Sharpness of a split, as a share of the sharpest split's, below which the split looks blurred."""
 
 EQUALISED = 0.05
-"""Mean distance of the images' histograms from a flat one under which they look equalised."""
+"""Mean distance of the images' histograms from a flat one, below which the images look equalised."""
 
 
 def audit(folder: Path) -> dict[str, Any]:
-    """Return the findings on the arrays in `folder`; the report explains each of them."""
+    """Return the findings on the arrays in `folder`; report.html explains each of them."""
     prints = {split: _fingerprints(folder, split) for split in SPLITS}
     labels = {split: _load(folder, split).labels.astype(np.uint8) for split in SPLITS}
-    looks = {split: _looks(_load(folder, split)) for split in SPLITS}
+    statistics = {split: _image_statistics(_load(folder, split)) for split in SPLITS}
     measured = {
-        name: {split: round(looks[split][name], 4) for split in SPLITS}
+        name: {split: round(statistics[split][name], 4) for split in SPLITS}
         for name in ("sharpness", "grey_levels", "histogram_distance")
     }
     return {
         "data": arrays.identity(folder),
         "images": {split: _per_emotion(labels[split]) for split in SPLITS},
         "duplicates": {
-            "within": {split: _within(prints[split]) for split in SPLITS},
+            "within": {split: _duplicates(prints[split]) for split in SPLITS},
             "across": {
-                "val_in_train": int(_among(prints["val"], prints["train"]).sum()),
-                "test_in_train": int(_among(prints["test"], prints["train"]).sum()),
-                "test_in_val": int(_among(prints["test"], prints["val"]).sum()),
+                "val_in_train": int(_is_in(prints["val"], prints["train"]).sum()),
+                "test_in_train": int(_is_in(prints["test"], prints["train"]).sum()),
+                "test_in_val": int(_is_in(prints["test"], prints["val"]).sum()),
             },
         },
         "conflicts": _conflicts(np.concatenate(list(prints.values())), np.concatenate(list(labels.values()))),
-        "blank": {split: looks[split]["blank"] for split in SPLITS},
+        "blank": {split: statistics[split]["blank"] for split in SPLITS},
         "altered": {**measured, "signs": _signs(measured)},
     }
 
 
 def not_in(folder: Path, split: str, other: str) -> np.ndarray:
-    """Return (n,) bool: the images of `split` that stand in `other` nowhere, pixel for pixel."""
-    return ~_among(_fingerprints(folder, split), _fingerprints(folder, other))
+    """Return (n,) bool: which images of `split` have no equal image, pixel for pixel, in the split `other`."""
+    return ~_is_in(_fingerprints(folder, split), _fingerprints(folder, other))
 
 
 def samples(folder: Path, per_emotion: int) -> dict[str, np.ndarray]:
@@ -71,7 +71,7 @@ def _chunks(split: arrays.Split) -> Iterator[np.ndarray]:
 
 
 def _fingerprints(folder: Path, split: str) -> np.ndarray:
-    """Return (n,) 16-byte hashes of the images, as bytes, of which NumPy sorts and compares whole arrays."""
+    """Return (n,) 16-byte hashes of the images, as an array of bytes that NumPy can sort and compare."""
     images = _load(folder, split)
     prints = np.empty(len(images), "S16")
     for number, chunk in enumerate(_chunks(images)):
@@ -86,37 +86,37 @@ def _per_emotion(labels: np.ndarray) -> dict[str, int]:
 
 
 def _groups(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the groups of equal values begin in `ordered`, which is sorted, and how many each has."""
+    """Return the first index and the size of each group of equal values in `ordered`, which is sorted."""
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     return starts, np.diff(starts, append=len(ordered))
 
 
-def _within(prints: np.ndarray) -> dict[str, int]:
+def _duplicates(prints: np.ndarray) -> dict[str, int]:
     _, counts = _groups(np.sort(prints))
     return {"surplus": int((counts - 1).sum()), "groups": int((counts > 1).sum())}
 
 
-def _among(prints: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return (n,) bool: which of `prints` stand among `others`; numpy.isin would take three times the memory."""
+def _is_in(prints: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return (n,) bool: which of `prints` are in `others`; numpy.isin would use three times the memory."""
     known = np.sort(others)
     return known[np.searchsorted(known[:-1], prints)] == prints
 
 
 def _conflicts(prints: np.ndarray, labels: np.ndarray) -> dict[str, int]:
-    """Return how many groups of equal images, over all splits, carry different labels, and their images."""
+    """Return how many groups of equal images, over all splits, have different labels, and how many images these are."""
     order = np.argsort(prints)
     starts, counts = _groups(prints[order])
     ordered = labels[order]
-    torn = np.minimum.reduceat(ordered, starts) != np.maximum.reduceat(ordered, starts)
-    return {"groups": int(torn.sum()), "images": int(counts[torn].sum())}
+    conflicting = np.minimum.reduceat(ordered, starts) != np.maximum.reduceat(ordered, starts)
+    return {"groups": int(conflicting.sum()), "images": int(counts[conflicting].sum())}
 
 
-def _looks(split: arrays.Split) -> dict[str, Any]:
-    """Return how many images are blank, and the means of three numbers of an image.
+def _image_statistics(split: arrays.Split) -> dict[str, Any]:
+    """Return the number of blank images, and the means of three statistics of an image.
 
-    sharpness: the standard deviation of the Laplacian, as a share of that of the grey levels, so that contrast
-    does not count. grey_levels: how many different ones there are. histogram_distance: the largest difference of the
-    cumulative histogram from that of equally frequent levels (Kolmogorov-Smirnov), 0 where the histogram is flat.
+    sharpness: the standard deviation of the Laplacian divided by the standard deviation of the grey levels, which makes
+    it independent of contrast. grey_levels: the number of different levels. histogram_distance: the largest difference
+    between the cumulative histogram and a flat one (Kolmogorov-Smirnov).
     """
     blank, sums = 0, dict.fromkeys(("sharpness", "grey_levels", "histogram_distance"), 0.0)
     for chunk in _chunks(split):
@@ -137,11 +137,11 @@ def _looks(split: arrays.Split) -> dict[str, Any]:
 
 
 def _signs(measured: dict[str, dict[str, float]]) -> list[str]:
-    """Return a line for each sign that the images are not as they were published."""
+    """Return a line for each sign that the images were altered after publication."""
     sharpness = measured["sharpness"]
     sharpest = max(sharpness, key=sharpness.get)
     signs = [
-        f"{split} looks blurred: its sharpness is {value:.3f}, that of {sharpest} {sharpness[sharpest]:.3f}"
+        f"{split} looks blurred: its sharpness is {value:.3f}, and {sharpest} has {sharpness[sharpest]:.3f}"
         for split, value in sharpness.items()
         if value < BLURRED * sharpness[sharpest]
     ]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def preprocess(data: Data, out: paths.Outputs) -> None:
-    """Write the arrays of `data`, and into `out` audit.json and pictures of samples and class balance."""
+    """Write the arrays of `data`, and into `out` audit.json and figures of samples and class balance."""
     with exclusive(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", wait=True):
         _preprocess(data, out)
 
@@ -36,7 +36,7 @@ def _preprocess(data: Data, out: paths.Outputs) -> None:
     source = _archive_in(paths.raw(data.name))
     total = sum(map(sum, data.counts.values()))
     with progress("decode", total, "images") as advance:
-        folder = write(_counted(archive.read(source, images=total), advance), data, paths.arrays(data.name))
+        folder = write(_with_progress(archive.read(source, images=total), advance), data, paths.arrays(data.name))
     found = audit.audit(folder)
     files.write_json(out.audit, found)
     counts = {emotion: {split: found["images"][split][emotion] for split in SPLITS} for emotion in EMOTIONS}
@@ -49,10 +49,10 @@ def _preprocess(data: Data, out: paths.Outputs) -> None:
 
 
 def write(faces: "Iterable[Face]", data: Data, folder: Path) -> Path:
-    """Write `faces` as the arrays of pipeline/data/arrays.py into `folder`, replacing it as a whole.
+    """Write `faces` as the arrays of pipeline/data/arrays.py into `folder`, which is replaced as a whole.
 
-    One image at a time is in memory. Raises PipelineError where a split has more or fewer images than
-    `data.counts` states.
+    One image at a time is in memory. Raises PipelineError if the number of images in a split differs from
+    `data.counts`.
     """
     from pipeline.core import files
     from pipeline.data import arrays
@@ -75,31 +75,29 @@ def write(faces: "Iterable[Face]", data: Data, folder: Path) -> Path:
 
 
 def _write(faces: "Iterable[Face]", name: str, sizes: dict[str, int], folder: Path) -> None:
-    """Write pixels and labels: not through a memory map, for a full disk ends a process that writes into one."""
+    """Write pixels and labels without a memory map: a full disk would kill a process that writes into one."""
     import numpy as np
 
     labels = {split: bytearray() for split in SPLITS}
     with contextlib.ExitStack() as stack:
-        opened = {split: stack.enter_context(open(folder / f"{split}.npy", "wb")) for split in SPLITS}
+        outputs = {split: stack.enter_context(open(folder / f"{split}.npy", "wb")) for split in SPLITS}
         for split, size in sizes.items():
             shape = (size, IMAGE_SIZE, IMAGE_SIZE)
             header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(opened[split], header)
+            np.lib.format.write_array_header_1_0(outputs[split], header)
         for face in faces:
             if len(labels[face.split]) == sizes[face.split]:
-                raise PipelineError(
-                    f"{name}: more than the {sizes[face.split]} images that counts states for {face.split}"
-                )
-            opened[face.split].write(face.pixels.tobytes())
+                raise PipelineError(f"{name}: {face.split} has more than the {sizes[face.split]} images of data.counts")
+            outputs[face.split].write(face.pixels.tobytes())
             labels[face.split].append(EMOTIONS.index(face.emotion))
     if (found := {split: len(labels[split]) for split in SPLITS}) != sizes:
-        raise PipelineError(f"{name}: images per split are {found}; counts states {sizes}")
+        raise PipelineError(f"{name}: the splits have {found} images; data.counts has {sizes}")
     for split in SPLITS:
         _save(folder / f"{split}_labels.npy", np.frombuffer(labels[split], np.uint8))
 
 
 def _save(path: Path, array: "np.ndarray") -> None:
-    """Write `array` as numpy.save does, whose own error on a full disk does not say so."""
+    """Write `array` in NumPy's format; the error of numpy.save itself does not name a full disk as the cause."""
     import numpy as np
 
     from pipeline.core import files
@@ -109,7 +107,7 @@ def _save(path: Path, array: "np.ndarray") -> None:
     files.replace(path, content.getvalue())
 
 
-def _counted(faces: "Iterable[Face]", advance: Callable[[int], object]) -> "Iterable[Face]":
+def _with_progress(faces: "Iterable[Face]", advance: Callable[[int], object]) -> "Iterable[Face]":
     for face in faces:
         advance(1)
         yield face
@@ -118,5 +116,5 @@ def _counted(faces: "Iterable[Face]", advance: Callable[[int], object]) -> "Iter
 def _archive_in(folder: Path) -> Path:
     found = [path for path in folder.glob("*") if not path.name.startswith(".")] if folder.is_dir() else []
     if len(found) != 1:
-        raise PipelineError(f"{folder} holds {len(found)} files, not one archive; `dvc repro download` gets it")
+        raise PipelineError(f"{folder} has {len(found)} files; accepted: one archive, from `dvc repro download`")
     return found[0]

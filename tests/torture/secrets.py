@@ -108,7 +108,7 @@ def _places(folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _archive(folder: Path, token: str) -> Iterator[str]:
-    """Serve an archive of drawn faces to who has the `token`; yield host and port."""
+    """Serve an archive of synthetic faces to who has the `token`; yield host and port."""
     path = folder / "served.zip"
     synthetic.draw(path, COUNTS, seed=1)
 
