@@ -56,7 +56,7 @@ def fuzz(name: str, *options: str) -> None:
     """Call the reader `name` with inputs of libFuzzer's making until the time is up; never return."""
     import atheris
 
-    with atheris.instrument_imports(include=["pipeline.sources", "pipeline.prediction", "PIL", "zipfile", "tarfile"]):
+    with atheris.instrument_imports(include=["pipeline.data", "pipeline.faces", "PIL", "zipfile", "tarfile"]):
         read = reader(name, Path(options[-1]).with_name("input"))
 
     def one(data: bytes) -> None:
