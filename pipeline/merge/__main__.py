@@ -1,6 +1,7 @@
 """Copies the runs and models of another MLflow store into this one."""
 
 import argparse
+import logging
 import os
 import sqlite3
 
@@ -25,6 +26,7 @@ def main(arguments: list[str]) -> None:
     from pipeline.tracking.failures import failures, reason
     from pipeline.tracking.tracker import Tracker
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # or it says that it updates tables: those of the copy
     ours = Tracker(cfg.tracking).client
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # or each run that ends prints its address
     try:
