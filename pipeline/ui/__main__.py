@@ -1,4 +1,4 @@
-"""The MLflow UI on this project's runs."""
+"""Starts the MLflow UI on this project's runs."""
 
 import argparse
 import os
@@ -10,26 +10,26 @@ from pipeline.core.command import command
 
 @command
 def main(arguments: list[str]) -> None:
-    """Serve the store that params.yaml chooses on 127.0.0.1:5000; `arguments` go to `mlflow ui`, e.g. --port 5001."""
+    """Serve the store of params.yaml on 127.0.0.1:5000; other `arguments` are passed to `mlflow ui`."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.ui", add_help=False, allow_abbrev=False)
     parser.add_argument("--host", "-h", default="127.0.0.1")
     parser.add_argument("--port", "-p", type=int, default=os.environ.get("MLFLOW_PORT") or 5000)
-    at, others = parser.parse_known_args(arguments)
+    options, others = parser.parse_known_args(arguments)
     if "--help" in others:
         os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--help"])
     cfg, _ = config.compose([])
     if cfg.tracking.uri and cfg.tracking.uri.startswith("http"):
-        print("the runs are on a server, at the address that conf/tracking/server.yaml names")
+        print("the runs are on a tracking server; its address is in conf/tracking/server.yaml")
         return
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(cfg.tracking)
-    # Others on this machine see a command line, and the address may have a password.
+    # Not on the command line, which other users of this machine can read: the address may have a password.
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracker.uri}
-    # Without this and one worker, MLflow 3.17 starts some ten processes where two do.
+    # Without this and `--workers 1`, MLflow 3.17 starts some ten processes; two are enough.
     environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
-    served = ["mlflow", "ui", "--workers", "1", "--host", at.host, "--port", str(at.port)]
-    print(f"http://{at.host}:{at.port} shows the runs of {tracker.name}; Ctrl-C ends it", flush=True)
+    served = ["mlflow", "ui", "--workers", "1", "--host", options.host, "--port", str(options.port)]
+    print(f"http://{options.host}:{options.port} shows the runs of {tracker.name}; Ctrl-C ends it", flush=True)
     os.execve(sys.executable, [sys.executable, "-m", *served, *others], environment)
 
 
