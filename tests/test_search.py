@@ -101,7 +101,7 @@ class TestSearched:
         other.run(sys.executable, "-m", *shlex.split(command))
         best = ["model=linear", "train.epochs=3", *first.split("|")[2].strip().split(", ")]
         left = other.run(sys.executable, "-c", f"from pipeline.use import advice; print(advice({best}))")
-        assert left.stdout.strip() == "To make line 1 the recorded run: dvc repro"
+        assert left.stdout.strip() == "To make line 1 the committed run: dvc repro"
 
     def test_more_trials_go_on_with_the_study_and_the_hopeless_ones_are_stopped(self, searched):
         project, _, _ = searched
