@@ -207,7 +207,7 @@ class TestCompare:
 
     def test_test_is_compared_only_where_it_is_asked_for_and_there(self, compared):
         assert "on fer2013 test" in compared("good", "alike", split="test")[1].read_text()
-        with pytest.raises(PipelineError, match="run 'poor' .* has no predictions_test.npz"):
+        with pytest.raises(PipelineError, match=r"run 'poor' .* has no predictions_test\.npz"):
             compared("good", "poor", split="test")
 
     @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ METRICS = ("accuracy", "loss", "macro_f1", "balanced_accuracy", "ece")
 def headline(scores: dict[str, Any]) -> dict[str, float]:
     """Return the main metrics of each split in `scores` by their names in MLflow, such as `val/accuracy`.
 
-    They are metrics of the saved weights; `val_accuracy`, without a slash, is logged for each epoch. metrics.json has all
-    metrics.
+    They are metrics of the saved weights; `val_accuracy`, without a slash, is logged in each epoch. metrics.json has
+    all metrics.
     """
     splits = [split for split in ("val", "test", "test_clean", "kaggle_test") if split in scores]
     numbers = {f"{split}/{metric}": scores[split][metric] for split in splits for metric in METRICS}
