@@ -45,7 +45,7 @@ class TestAblated:
 
     def test_given_again_it_trains_nothing(self, ablated):
         project, result = ablated
-        assert project.stage("ablation", "demo").stdout.count("finished already") == 6
+        assert project.stage("ablation", "demo").stdout.count("already finished") == 6
         assert json.loads(project.path("results/ablations/demo.json").read_text()) == result
 
 

@@ -19,7 +19,7 @@ def test_a_longer_one_ends_after_a_row_and_says_how_many_are_left_out():
     left_out = len(whole) - len(rows)
     assert 100 < len(rows) < 1000
     assert rows == whole[: len(rows)]
-    assert (blank, last) == ("", f"The {left_out} rows below these stand in the table among the artifacts.")
+    assert (blank, last) == ("", f"The other {left_out} rows are in the table among the artifacts.")
     assert len("\n".join(rows)) <= ranking.MOST
 
 
@@ -28,7 +28,7 @@ def score(accuracy: float) -> dict[str, float]:
 
 
 def test_several_seeds_are_a_mean_and_the_deviation_of_a_sample():
-    found = summary.of_seeds([score(0.5), score(0.52), score(0.57)])
+    found = summary.over_seeds([score(0.5), score(0.52), score(0.57)])
     assert found == {
         "mean": pytest.approx(0.53),
         "deviation": pytest.approx(0.036056, abs=1e-6),
@@ -39,7 +39,7 @@ def test_several_seeds_are_a_mean_and_the_deviation_of_a_sample():
 
 def test_one_seed_has_the_interval_of_its_images():
     assert summary.mean_and_deviation([0.5]) == (0.5, None)
-    assert summary.accuracy(summary.of_seeds([score(0.5)])) == "50.00% (49.0% to 51.2%)"
+    assert summary.accuracy(summary.over_seeds([score(0.5)])) == "50.00% (49.0% to 51.2%)"
 
 
 def test_a_ranking_has_a_line_for_each_configuration_with_the_deviation_or_the_interval():
@@ -48,7 +48,7 @@ def test_a_ranking_has_a_line_for_each_configuration_with_the_deviation_or_the_i
 
     table = ranking.ranked([result(0.5, "a=1"), result(0.6, "a=2", "seed=1"), result(0.7, "a=2", "seed=2")])
     assert ranking.markdown(table).splitlines() == [
-        "|   | configuration | val accuracy |                 | macro F1 | epoch kept | minutes |",
+        "|   | configuration | val accuracy |                 | macro F1 | best epoch | minutes |",
         "|---|---------------|--------------|-----------------|----------|------------|---------|",
         "| 1 | a=2           | 65.00%       | ± 7.1%, 2 seeds | 0.400    | 3, 3       | 1.5     |",
         "| 2 | a=1           | 50.00%       | 49.0% to 51.2%  | 0.400    | 3          | 1.5     |",

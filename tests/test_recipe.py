@@ -57,7 +57,7 @@ class TestTried:
     def test_given_again_it_trains_nothing(self, tried):
         project, _, result = tried
         again = project.stage("experiment", "demo", "seed=1,2").stdout
-        assert again.count("finished already") == 2
+        assert again.count("already finished") == 2
         assert json.loads(project.path("results/experiments/demo.json").read_text()) == result
 
 

@@ -143,7 +143,7 @@ def test_a_server_that_fails_has_not_said_that_there_is_no_champion(tmp_path, mo
         good, poor = (train(tracker, tmp_path) for _ in range(2))
         assert registry.offer(tracker, good, DATA, list(EMOTIONS), 0.6) == "models:/fer2013/1", "no such model"
         server.failing = True
-        with pytest.raises(PipelineError, match=r"does not register the model: .*500"):
+        with pytest.raises(PipelineError, match=r"cannot register the model: .*500"):
             registry.offer(tracker, poor, DATA, list(EMOTIONS), 0.5)
         server.failing = False
         assert champion(tracker, "fer2013") == good

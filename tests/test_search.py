@@ -101,12 +101,12 @@ class TestSearched:
         other.run(sys.executable, "-m", *shlex.split(command))
         best = ["model=linear", "train.epochs=3", *first.split("|")[2].strip().split(", ")]
         left = other.run(sys.executable, "-c", f"from pipeline.use import advice; print(advice({best}))")
-        assert left.stdout.strip() == "To make line 1 the recorded run: dvc repro"
+        assert left.stdout.strip() == "To make line 1 the committed run: dvc repro"
 
     def test_more_trials_go_on_with_the_study_and_the_hopeless_ones_are_stopped(self, searched):
         project, _, _ = searched
         study = Study(folder(project), space.Search.model_validate(parsed(SMALL.replace("trials: 2\n", "trials: 4\n"))))
-        with study.taking_part():
+        with study.participate():
             for _ in range(2):  # none of this data is as good as these are made to be
                 trial = study.begin()
                 trial.report(1.0, 1)
@@ -148,8 +148,8 @@ def test_a_killed_trial_goes_on_in_one_of_two_processes_that_share_the_rest(proj
     ("arguments", "said"),
     [
         ([], "pipeline.search NAME"),
-        (["nonsense"], "unknown search 'nonsense'; choose from best, faces, seed_cnn"),
-        (["synthetic", "trials=0"], "trials is '0'; accepted: a whole number from 1 up"),
+        (["nonsense"], "unknown search 'nonsense'; choose from best, seed_cnn"),
+        (["synthetic", "trials=0"], "trials is '0'; accepted: an integer from 1 up"),
         (["synthetic", "model=linear", "augment=none"], "augment=none: conf/search/synthetic.yaml varies augment"),
         (["seed_cnn", "model=linear"], "unknown key 'model.dropout' in space; accepted: augment, "),
         (["synthetic", "nonsense=1"], "nonsense"),
@@ -208,7 +208,7 @@ def made(trials: int) -> space.Search:
 def points(study: Study, crash_at: int | None = None) -> list[list[str]]:
     """Return what the study draws, each point as good as its beta_1 is low; leave one trial open where it crashes."""
     drawn = []
-    with study.taking_part():
+    with study.participate():
         while trial := study.begin():
             drawn.append(trial.user_attrs["overrides"])
             if len(drawn) == crash_at:
@@ -233,7 +233,7 @@ class TestStudy:
 
     def test_the_open_trial_of_a_living_process_is_left_to_it(self, tmp_path):
         one, other = (Study(tmp_path, made(2)) for _ in range(2))
-        with one.taking_part():
+        with one.participate():
             kept = one.begin()
             assert kept.user_attrs["overrides"] not in points(other)
             assert [row["state"] for row in other.rows()] == ["running", "finished"]

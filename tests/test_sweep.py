@@ -120,7 +120,7 @@ def test_a_killed_sweep_goes_on_where_it_was(project):
     third.kill(sweep)
     first = job(project, 0)
     done = project.stage("train", "-m", *arguments)
-    assert "[1/3] seed=1: finished already" in done.stdout
+    assert "[1/3] seed=1: already finished" in done.stdout
     assert "resuming after epoch 2 of 3" in done.stdout
     assert job(project, 0) == first
     assert sorted(run.info.status for run in runs(project)) == ["FINISHED"] * 4
@@ -140,11 +140,11 @@ def test_a_training_with_overrides_is_a_single_run_that_resumes(project):
     assert run.data.metrics["val/accuracy"] == json.loads(result.read_text())["val"]["accuracy"]
     assert not project.path("results").exists()
     assert not project.path("multirun").exists()
-    assert "finished already" in project.stage("train", *arguments).stdout
+    assert "already finished" in project.stage("train", *arguments).stdout
     # Other images with the same settings and the same code.
     project.edit("pipeline/download/synthetic.py", r"^WHITE = 0.92", "WHITE = 0.80")
     shutil.rmtree(project.path("data"))
-    assert "finished already" not in project.stage("train", *arguments).stdout
+    assert "already finished" not in project.stage("train", *arguments).stdout
     assert len(list(project.path("outputs").glob("2*/*/job.json"))) == 2
 
 
@@ -190,7 +190,7 @@ def test_a_folder_that_holds_another_sweep_is_refused(swept, tmp_path):
     before = job(project, 0)
     done = project.stage("train", "-m", "model=linear", "seed=3,4", f"hydra.sweep.dir='{folder(project)}'", check=False)
     assert done.returncode == 1
-    assert "holds another sweep" in done.stderr
+    assert "has another sweep" in done.stderr
     assert job(project, 0) == before
 
 

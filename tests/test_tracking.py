@@ -52,7 +52,7 @@ def test_a_training_is_found_by_its_id_and_as_a_registered_model_and_gives_its_f
         (tmp_path / "fetched").mkdir(exist_ok=True)
         assert finding.training(tracker, where) == run_id
         assert finding.fetch(tracker, where, "model.h5", tmp_path / "fetched").read_bytes() == b"network"
-    with pytest.raises(PipelineError, match=r"gives no other\.h5"):
+    with pytest.raises(PipelineError, match=r"has no other\.h5"):
         finding.fetch(tracker, run_id, "other.h5", tmp_path / "fetched")
 
 
@@ -62,7 +62,7 @@ def test_a_training_is_found_by_its_id_and_as_a_registered_model_and_gives_its_f
         ("abcdef12", "0 runs of .* have an id that begins with abcdef12"),
         ("models:/faces@nobody", "has no models:/faces@nobody"),
         ("models:/faces/7", "has no models:/faces/7"),
-        ("what?", r"no network 'what\?'; accepted: "),
+        ("what?", r"no model 'what\?'; accepted: "),
     ],
 )
 def test_what_names_no_training_is_refused(tracker, where, message):

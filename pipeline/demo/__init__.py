@@ -1,1 +1,1 @@
-"""Run all four stages on synthetic faces, in a copy of the project."""
+"""Run the four stages on synthetic faces, in a copy of the project."""

@@ -1,4 +1,4 @@
-"""Runs the four stages on drawn faces in a copy of the project, which leaves the project's own files alone."""
+"""Runs the four stages on synthetic faces in a copy of the project; the project's own files do not change."""
 
 import json
 import os
@@ -16,7 +16,7 @@ COPIED = ("conf", "pipeline", "weights", "params.yaml", "dvc.yaml", ".dvcignore"
 @command
 @usage("pipeline.demo")
 def main(_: list[str]) -> None:
-    """Run `dvc repro` with the recipe demo in outputs/demo, and say what came of it."""
+    """Run `dvc repro` of the experiment demo in outputs/demo, and print its accuracy on test."""
     folder = paths.ROOT / "outputs" / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
@@ -26,7 +26,7 @@ def main(_: list[str]) -> None:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(source, target)
-    # DVC_ROOT: the runs are kept in the project's own mlruns/.
+    # With DVC_ROOT, the runs are logged to the project's own mlruns/.
     environment = {**os.environ, "DVC_ROOT": str(paths.ROOT), "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}"}
     python, dvc = [sys.executable, "-m"], [sys.executable, "-m", "dvc"]
     steps = [[*dvc, "init", "--quiet", "--no-scm"]] if not (folder / ".dvc").exists() else []
@@ -37,8 +37,8 @@ def main(_: list[str]) -> None:
             raise PipelineError(f"`{' '.join(step[2:])}` in {folder} ended with exit code {code}")
     test = json.loads((folder / "results" / "metrics.json").read_text())["test"]
     print(
-        f"\ndrawn faces, test: {test['accuracy']:.1%} of {test['images']} right (chance is 14%; "
-        "this says nothing about real faces)"
+        f"\naccuracy on test: {test['accuracy']:.1%} of {test['images']} synthetic faces (chance is 14%; "
+        "not comparable to real faces)"
         f"\nreport:    {folder / 'results' / 'report.html'}"
         "\nMLflow UI: make ui"
     )

@@ -126,7 +126,7 @@ def seconds_to(accuracy: float, history: list[dict[str, float]]) -> float | None
 
 def _of_splits(scores: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return the accuracy over `scores`, one per seed, of each split."""
-    return {split: summary.of_seeds([score[split] for score in scores]) for split in scores[0]}
+    return {split: summary.over_seeds([score[split] for score in scores]) for split in scores[0]}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Search: Optuna chooses what to train next from what came of the trials before, and stops the hopeless ones.
+"""Searches hyperparameters: Optuna chooses each trial from the results of earlier trials, and stops poor ones early.
 
-A search is known by its file in conf/search/ and all that its trainings depend on: given again, it goes on in the
-same folder, after a kill too. Given in another terminal meanwhile, or on another machine that shares the folder, it
-helps.
+A search is identified by its file in conf/search/ and by everything that decides its trainings. The same command
+resumes it in the same folder, also after a kill. In another terminal, or on another machine that shares the folder, it
+runs trials of the same search in parallel.
 """
 
 import hashlib
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 FAILURES = 5
-"""How many trials may fail one after the other: something else than their points is wrong then."""
+"""The search ends after this many failed trials in a row: the hyperparameters are not the cause then."""
 
 
 @command
 @usage("pipeline.search NAME [trials=N] [OVERRIDE ...]")
 def main(arguments: list[str]) -> None:
-    """Run a search until its trials are done: `python -m pipeline.search seed_cnn trials=40 model=linear`."""
+    """Run the trials of a search: `python -m pipeline.search seed_cnn trials=40 model=linear`."""
     names = [a for a in arguments if "=" not in a]
     if len(names) != 1:
         raise PipelineError(
-            "a search is `python -m pipeline.search NAME [trials=N] [OVERRIDES]`, NAME one of "
-            f"{', '.join(space.names())}, the files of conf/search/"
+            "usage: python -m pipeline.search NAME [trials=N] [OVERRIDE ...]; NAME is a file of conf/search/: "
+            f"{', '.join(space.names())}"
         )
     trials = [a.partition("=")[2] for a in arguments if a.startswith("trials=")]
     overrides = [a for a in arguments if "=" in a and not a.startswith("trials=")]
@@ -49,10 +49,9 @@ def main(arguments: list[str]) -> None:
 
 
 def search(name: str, settings: space.Search) -> None:
-    """Run trials until there are as many as `settings` says, print the table of all, and log it.
+    """Run `settings.trials` trials, including earlier ones of this search; print and log the table.
 
-    Raises PipelineError before any work where a corner of the space is not valid, and where one trial after the
-    other fails.
+    Raises PipelineError if a corner of the space is not valid (before any work), or if FAILURES trials in a row fail.
     """
     corners = space.corners(name, settings)
     cfg = corners[0]
@@ -61,25 +60,25 @@ def search(name: str, settings: space.Search) -> None:
     study = Study(folder, settings)
     runtime.configure()
     tracker = Tracker(cfg.tracking)
-    with study.turn:
+    with study.lock:
         tags = {"source": "search", "sweep": folder.name, "data": cfg.data.name}
         tags["command"] = redact(shlex.join(["python", "-m", "pipeline.search", *sys.argv[1:]]))
         parent = parent_run(tracker, folder / "search.json", f"search {name}", tags)
     print(f"{settings.trials} trials in {folder}")
-    with tracker.active(parent), study.taking_part():
+    with tracker.active(parent), study.participate():
         try:
             _run(study, settings, folder, parent)
         except KeyboardInterrupt:
-            print("the same command goes on with this search", file=sys.stderr)
+            print("the same command resumes this search", file=sys.stderr)
             raise
-        with study.turn:
+        with study.lock:
             _conclude(study, settings, folder, tracker, parent)
 
 
 def _key(settings: space.Search, corners: list[Config], digest: str) -> str:
-    """Return the fingerprint of what the results depend on; how many trials are wanted is not of it.
+    """Return the fingerprint of everything that decides the results, without the number of trials.
 
-    `digest` is that of the images.
+    `digest` is the digest of the images.
     """
     configurations = [corner.model_dump(exclude={"tracking", "evaluate"}) for corner in corners]
     return provenance.fingerprint(
@@ -94,18 +93,18 @@ def _run(study: Study, settings: space.Search, folder: Path, parent: str) -> Non
         study.end(trial, result)
         failures = failures + 1 if result["status"] == "FAILED" else 0
         if failures == FAILURES:
-            raise PipelineError(f"{FAILURES} trials failed one after the other, the last: {result['error']}")
+            raise PipelineError(f"{FAILURES} trials in a row failed, the last with: {result['error']}")
 
 
 def _train(trial: "Trial", settings: space.Search, folder: Path, parent: str) -> dict[str, Any]:
-    """Train and score the point of `trial`, and return the job's result.
+    """Train with the overrides of `trial`, and return the job's result.
 
-    The folder's name is a digest of the point, so that it goes on after a kill, and is not trained twice.
+    The name of the folder is a digest of the overrides: after a kill the training resumes, and none runs twice.
     """
     swept = trial.user_attrs["overrides"]
     cfg, choices = config.compose([*settings.overrides, *swept])
     out = paths.Outputs(folder / hashlib.sha256(" ".join(swept).encode()).hexdigest()[:12])
-    job = RunContext(out, "search", choices, label=label(swept), sweep=folder.name, parent=parent)
+    context = RunContext(out, "search", choices, label=label(swept), sweep=folder.name, parent=parent)
     reported = 0
 
     def report(history: list[dict[str, float]]) -> None:
@@ -118,38 +117,42 @@ def _train(trial: "Trial", settings: space.Search, folder: Path, parent: str) ->
         report(history)
         if reported < cfg.train.epochs and trial.should_prune():
             best = max(row["val_accuracy"] for row in history)
-            raise Stopped(f"after epoch {reported} of {cfg.train.epochs}: {best:.2%} at best, below the median")
+            raise Stopped(
+                f"after epoch {reported} of {cfg.train.epochs}: best val accuracy {best:.2%}, below the median"
+            )
 
-    result = run_job(cfg, job, swept, f"[trial {trial.number + 1}]", on_epoch)
+    result = run_job(cfg, context, swept, f"[trial {trial.number + 1}]", on_epoch)
     if result["status"] == "FINISHED":
-        report(files.read_csv(out.history))  # what was trained before a kill, or by an earlier trial of this point
+        report(
+            files.read_csv(out.history)
+        )  # also epochs from before a kill, or from an earlier trial with the same overrides
     if result["status"] == "FAILED":
-        Tracker(cfg.tracking)  # ends all where the store is gone: the trial did not fail, and goes on another time
+        Tracker(cfg.tracking)  # if the store is the cause, end the search here; the trial can resume later
     return result
 
 
 def _conclude(study: Study, settings: space.Search, folder: Path, tracker: Tracker, parent: str) -> None:
-    """Print and log the table, the trials, and their picture."""
+    """Print and log the ranking, the trials, and their figure."""
     from pipeline.plots import search
 
     rows = study.rows()
     counts = Counter(row["state"] for row in rows)
     text = f"{len(rows)} trials: " + ", ".join(f"{number} {state}" for state, number in counts.items())
-    # A point that was drawn twice was trained once.
+    # Two trials with the same overrides share one training.
     results = {tuple(r["swept"]): r for r in map(read_result, sorted(folder.glob("*/"))) if r["status"] == "FINISHED"}
     if not results:
         print(f"\n{text}")
         return
     table = ranking.ranked(list(results.values()))
-    listed = ranking.markdown(table)
-    files.replace(folder / "search.md", f"{listed}\n\n{text}\n".encode())
+    text_table = ranking.markdown(table)
+    files.replace(folder / "search.md", f"{text_table}\n\n{text}\n".encode())
     files.write_csv(folder / "trials.csv", rows)
     best = table[0]["best"]
     search.search(folder / "search.png", rows, best["data"]["name"])
     tracker.log_metrics(parent, {"best_val_accuracy": best["val"]["accuracy"], "trials": len(rows)}, step=0)
     tracker.log_files(parent, [folder / name for name in ("search.md", "trials.csv", "search.png")])
-    tracker.describe(parent, f"{ranking.shortened(listed)}\n\n{text}")
-    print(f"\n{listed}\n\n{text}\n{params.advice([*settings.overrides, *best['swept']], 'line 1')}")
+    tracker.describe(parent, f"{ranking.shortened(text_table)}\n\n{text}")
+    print(f"\n{text_table}\n\n{text}\n{params.advice([*settings.overrides, *best['swept']], 'line 1')}")
     registry.offer_result(tracker, best)
 
 

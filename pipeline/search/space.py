@@ -1,4 +1,4 @@
-"""A search's file in conf/search/: what it varies, how often, and when it gives a trial up."""
+"""The schema of conf/search/NAME.yaml: the search space, the number of trials, and early stopping."""
 
 import math
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SEARCHES = paths.CONF / "search"
 SEARCHED = ("augment", "model", "optimizer", "schedule", "train")
-"""The groups and sections that may be varied: accuracies on other data, or with another seed, cannot be compared."""
+"""The groups and sections of the search space; not data and seed, which would make accuracies incomparable."""
 
 
 def _number(value: Any) -> Any:
@@ -27,14 +27,14 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _word(value: Any) -> Any:
+def _scalar(value: Any) -> Any:
     if not isinstance(value, str | int | float | None):
-        raise ValueError("accepted: a word, a number, true, false or null")
+        raise ValueError("accepted: a string, a number, true, false or null")
     return value
 
 
 class Range(Section):
-    """Numbers from `low` to `high`, evenly in their logarithm with `log`; whole ones where both ends are."""
+    """Numbers from `low` to `high`, uniform in the logarithm if `log` is true; integers if both ends are integers."""
 
     low: Annotated[Any, AfterValidator(_number)]
     high: Annotated[Any, AfterValidator(_number)]
@@ -49,7 +49,7 @@ class Range(Section):
         return self
 
     def ends(self) -> list[str]:
-        """Return the values between which all others are, as on the command line."""
+        """Return the smallest and the largest value, as on the command line."""
         return [str(self.low), str(self.high)]
 
     def draw(self, trial: "Trial", key: str) -> str:
@@ -57,14 +57,14 @@ class Range(Section):
         if isinstance(self.low, int) and isinstance(self.high, int):
             return str(trial.suggest_int(key, self.low, self.high, log=self.log))
         value = trial.suggest_float(key, self.low, self.high, log=self.log)
-        # Five digits say enough, and can be read and typed.
+        # Five digits are precise enough, and easy to read and type.
         return str(min(max(float(f"{value:.5g}"), self.low), self.high))
 
 
 class Values(Section):
     """A list of values, or of a group's options."""
 
-    values: Annotated[list[Annotated[Any, AfterValidator(_word)]], Field(min_length=1)]
+    values: Annotated[list[Annotated[Any, AfterValidator(_scalar)]], Field(min_length=1)]
 
     def ends(self) -> list[str]:
         """Return all values, as on the command line."""
@@ -91,7 +91,7 @@ class Stopping(Section):
 
 
 class Search(Section):
-    """A search; conf/search/ says what each key is."""
+    """A search; conf/search/seed_cnn.yaml explains each key."""
 
     overrides: list[str]
     space: Annotated[dict[str, Dimension], Field(min_length=1)]
@@ -101,34 +101,34 @@ class Search(Section):
     seed: Count
 
     def draw(self, trial: "Trial") -> list[str]:
-        """Return the overrides by which `trial` differs from the others."""
+        """Return the overrides of `trial`: a value for each dimension of the space."""
         return [f"{key}={dimension.draw(trial, key)}" for key, dimension in self.space.items()]
 
 
 def names() -> list[str]:
-    """Return the searches there are."""
+    """Return the names of the files in conf/search/."""
     return sorted(path.stem for path in SEARCHES.glob("*.yaml"))
 
 
 def load(name: str, trials: str | None, overrides: list[str]) -> Search:
-    """Return the search of conf/search/`name`.yaml, with what the command line says of it.
+    """Return the search of conf/search/`name`.yaml, with the `trials` and `overrides` of the command line.
 
-    Raises PipelineError where there is no such search, or where a key is unknown or not what it may be.
+    Raises PipelineError if there is no such file, or if a key is unknown or has a wrong value.
     """
     if name not in names():
         raise PipelineError(f"unknown search '{name}'; choose from {', '.join(names())}, the files of conf/search/")
     content = OmegaConf.to_container(OmegaConf.load(SEARCHES / f"{name}.yaml"))
     search = validate(Search, content, f"conf/search/{name}.yaml")
     if trials is not None and not (trials.isdecimal() and int(trials)):
-        raise PipelineError(f"trials is '{trials}'; accepted: a whole number from 1 up")
+        raise PipelineError(f"trials is '{trials}'; accepted: an integer from 1 up")
     more = {"trials": int(trials)} if trials else {}
     return search.model_copy(update={**more, "overrides": [*search.overrides, *overrides]})
 
 
 def corners(name: str, search: Search) -> list[Config]:
-    """Return the configurations in which one key of the space is at one of its ends, and the others at their first.
+    """Return the configurations in which one key has each of its end values, and all other keys have their first.
 
-    Raises PipelineError where the space has a key that is unknown, or set by an override too.
+    Raises PipelineError if a key of the space is unknown, or is set by an override too.
     """
     ends = {key: dimension.ends() for key, dimension in search.space.items()}
     first = {key: values[0] for key, values in ends.items()}
@@ -140,7 +140,7 @@ def corners(name: str, search: Search) -> list[Config]:
 def _check_keys(name: str, search: Search, first: dict[str, str]) -> None:
     for override in search.overrides:
         if (key := override.partition("=")[0]) in first:
-            raise PipelineError(f"{override}: conf/search/{name}.yaml varies {key}; take the one or the other out")
+            raise PipelineError(f"{override}: conf/search/{name}.yaml varies {key} too; remove one of them")
     options = [group for group in config.GROUPS if group in SEARCHED]
     groups = {key: value for key, value in first.items() if key in options}
     keys = flatten(_compose(search, groups).model_dump(include=set(SEARCHED)))

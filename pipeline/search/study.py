@@ -1,4 +1,4 @@
-"""Optuna: the study of a search, in a file that outlives its processes, and that several of them share."""
+"""The Optuna study of a search, in a file that several processes share."""
 
 import json
 import os
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 
 class Study:
-    """The study in `folder`: trials to make the best of, asked for and told about by any number of processes."""
+    """The study in `folder`; any number of processes begin and end its trials."""
 
     def __init__(self, folder: Path, search: Search):
-        """Open the study, creating it where it is missing.
+        """Open the study; create it if it is missing.
 
-        Raises PipelineError where its file is damaged.
+        Raises PipelineError if its file is damaged.
         """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.file = folder / "study.log"
-        self.turn = file_lock(folder / "turn.lock")
-        """Held while trials are counted and begun, and while all of them are summed up."""
+        self.lock = file_lock(folder / "turn.lock")
+        """Held while trials are counted and begun, and while the table is written."""
         self._search = search
         self._processes = folder / "processes"
         self._process = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         stopping = search.stopping
-        with self.turn:
+        with self.lock:
             self._study = optuna.create_study(
                 storage=_storage(self.file),
                 study_name=folder.name,
@@ -49,23 +49,23 @@ class Study:
             )
 
     @contextmanager
-    def taking_part(self) -> Iterator[None]:
-        """Hold the lock by which other processes know that the trials of this one are not dead."""
+    def participate(self) -> Iterator[None]:
+        """Hold the lock that tells other processes that this one is alive, and its trials are running."""
         with file_lock(self._processes / self._process):
             yield
 
     def begin(self) -> "Trial | None":
-        """Return the next trial, with its overrides as an attribute; None where enough have ended or are under way."""
+        """Return the next trial, with its overrides as an attribute; None if no more trials are needed."""
         import optuna
         from optuna.trial import TrialState
 
-        with self.turn:
-            self._bury()
+        with self.lock:
+            self._end_dead_trials()
             trials = self._study.get_trials(deepcopy=False)
             taken = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
             if sum(trial.state in taken for trial in trials) >= self._search.trials:
                 return None
-            # A seed for each trial: one for the whole would have each process, and each start, draw the same again.
+            # A seed per trial: with one seed, each process and each start would draw the same values again.
             self._study.sampler = optuna.samplers.TPESampler(
                 n_startup_trials=self._search.random_trials, seed=self._search.seed + len(trials), constant_liar=True
             )
@@ -74,8 +74,8 @@ class Study:
             trial.set_user_attr("overrides", self._search.draw(trial))
             return trial
 
-    def _bury(self) -> None:
-        """End the trials whose process is gone, and queue their points: what they have trained is not lost."""
+    def _end_dead_trials(self) -> None:
+        """End the trials whose process has ended, and queue their values again: the trainings resume."""
         from optuna.trial import TrialState
 
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -94,7 +94,7 @@ class Study:
             return True
 
     def end(self, trial: "Trial", result: dict[str, Any]) -> None:
-        """Tell the study what came of `trial`: the result of its job."""
+        """End `trial` with the result of its job."""
         from optuna.trial import TrialState
 
         if result["status"] == "FINISHED":
@@ -106,9 +106,9 @@ class Study:
             self._study.tell(trial, state=TrialState.FAIL)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return what is known of each trial, but for those that began again after a kill.
+        """Return a row for each trial, without those that were queued again after a kill.
 
-        The val accuracy is the objective of a finished trial, else the highest so far, or None.
+        The val accuracy is the objective of a finished trial, otherwise the highest so far, or None.
         """
         rows = []
         for trial in self._study.get_trials(deepcopy=False):
@@ -131,34 +131,34 @@ class Study:
 
 
 def _storage(file: Path) -> Any:
-    """Return Optuna's storage in `file`, of which the last line may be cut: its writer was killed."""
+    """Return Optuna's storage in `file`; repair its last line, which is incomplete if its writer was killed."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    # Optuna's own lock outlives a process that is killed, and then stands in the way for half a minute.
+    # Optuna's own lock remains after a kill, and then blocks for half a minute.
     lock = file_lock(file.with_name("study.lock"))
     with lock:
-        _mend(file)
+        _repair(file)
     try:
         return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise PipelineError(f"{file} is damaged: {type(error).__name__}: {error}; {_REMEDY}") from error
 
 
-def _mend(file: Path) -> None:
-    """Complete or drop a last line that was cut; raise PipelineError where another line cannot be read."""
+def _repair(file: Path) -> None:
+    """Complete or remove an incomplete last line; raise PipelineError if another line cannot be read."""
     content = file.read_bytes() if file.exists() else b""
     *lines, last = content.split(b"\n")
     for number, line in enumerate(lines, 1):
         if not _is_entry(line):
             raise PipelineError(f"{file} is damaged in line {number}; {_REMEDY}")
     if last:
-        with open(file, "r+b") as mended:
-            mended.seek(0, os.SEEK_END)
+        with open(file, "r+b") as opened:
+            opened.seek(0, os.SEEK_END)
             if _is_entry(last):
-                mended.write(b"\n")
+                opened.write(b"\n")
             else:
-                mended.truncate(len(content) - len(last))
+                opened.truncate(len(content) - len(last))
 
 
 def _is_entry(line: bytes) -> bool:
@@ -169,6 +169,6 @@ def _is_entry(line: bytes) -> bool:
 
 
 _REMEDY = (
-    "put a copy of it back, or move it away: the same command begins the study anew, "
-    "and does not train again what stands finished beside it"
+    "restore a copy of it, or move it away: the same command then starts a new study, "
+    "and does not repeat the finished trainings in its folder"
 )

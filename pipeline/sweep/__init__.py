@@ -1,1 +1,1 @@
-"""Many training runs: the jobs of a sweep or a search, launchers, rankings."""
+"""Sweeps: planning, jobs, launchers and rankings; searches use them too."""

@@ -1,4 +1,4 @@
-"""One training of many, in a sweep or a search: trained, scored on val, and its result kept so that it runs once."""
+"""A job: one training of a sweep or a search. It stores its result, so that it is not trained again."""
 
 import contextlib
 import re
@@ -23,9 +23,9 @@ RESULT = "job.json"
 
 
 def prepare(data: Data) -> str:
-    """Download and preprocess `data` unless its arrays are there, once however many ask; return its digest.
+    """Download and preprocess `data` if its arrays are missing, in one process at a time; return its digest.
 
-    Raises PipelineError where the arrays are those of other settings: jobs share them by the data set's name.
+    Raises PipelineError if the arrays were made with other settings: jobs share the arrays of a dataset's name.
     """
     from pipeline.data import arrays
 
@@ -44,45 +44,44 @@ def prepare(data: Data) -> str:
 
 
 def label(swept: list[str]) -> str:
-    """Return what a run is called: what it differs in, without groups, for MLflow's columns are narrow."""
+    """Return the name of a run: the overrides that differ, without sections: MLflow's columns are narrow."""
     return ", ".join(re.sub(r"^[^=]*\.", "", override) for override in swept)
 
 
-def parent_run(tracker: Tracker, file: Path, name: str, tags: dict[str, str], **kept: Any) -> str:
-    """Return the MLflow run above all jobs: that which `file` names, or a new one, kept in `file` beside `kept`."""
+def parent_run(tracker: Tracker, file: Path, name: str, tags: dict[str, str], **content: Any) -> str:
+    """Return the MLflow run above all jobs: read from `file`, or new and written to `file` with `content`."""
     if file.exists() and tracker.exists(run_id := files.read_json(file)["mlflow_run_id"]):
         return run_id
     run_id = tracker.create(name, {}, tags)
-    files.write_sealed(file, {"mlflow_run_id": run_id, **kept})
+    files.write_sealed(file, {"mlflow_run_id": run_id, **content})
     return run_id
 
 
 def run_job(
     cfg: Config,
-    job: RunContext,
+    context: RunContext,
     swept: list[str],
     place: str,
     on_epoch: Callable[[list[dict[str, float]]], None] | None = None,
 ) -> dict[str, Any]:
-    """Train and score the job, unless that is done, and return its result: nothing that it raises goes further.
+    """Train the job if it is not finished, and return its result; an exception is part of the result, not raised.
 
-    `swept` are the overrides by which it differs from the others, `place` is printed before them. The result's
-    status is that of the MLflow run: FINISHED with the scores, FAILED with `error`, or, where `on_epoch` raised
-    Stopped, KILLED with `stopped`.
+    `swept` has the overrides that differ between jobs; `place` is printed before them. The status in the result is the
+    MLflow run's: FINISHED with the metrics, FAILED with `error`, or KILLED with `stopped` if `on_epoch` raised Stopped.
     """
-    title = f"{place} {job.label}"
-    # Where the whole was killed and started again, a process of the first start may still be at work here.
-    with file_lock(job.out.root / "job.lock"):
-        result = read_result(job.out.root)
+    title = f"{place} {context.label}"
+    # After a kill and a new start, a process of the first start may still run this job.
+    with file_lock(context.out.root / "job.lock"):
+        result = read_result(context.out.root)
         if result["status"] == "FINISHED":
-            print(f"{title}: finished already")
+            print(f"{title}: already finished")
             return result
         print(title)
         started = time.perf_counter()
-        result = {"label": job.label, "swept": swept}
+        result = {"label": context.label, "swept": swept}
         try:
-            with launchers.labelled(place) if job.threads else contextlib.nullcontext():
-                run = train(cfg, job, on_epoch)
+            with launchers.label_output(place) if context.threads else contextlib.nullcontext():
+                run = train(cfg, context, on_epoch)
             result |= {"status": "FINISHED", **_result(cfg, run)}
             print(f"{title}: val accuracy {result['val']['accuracy']:.2%}")
         except Stopped as reason:
@@ -93,7 +92,7 @@ def run_job(
                 traceback.print_exc()
             result |= {"status": "FAILED", "error": f"{type(error).__name__}: {error}"}
             print(f"{title}: failed: {error}", file=sys.stderr)
-        files.write_sealed(job.out.root / RESULT, {**result, "seconds": time.perf_counter() - started})
+        files.write_sealed(context.out.root / RESULT, {**result, "seconds": time.perf_counter() - started})
         if result["status"] == "FINISHED":
             from pipeline.train.checkpoint import Checkpoint
 
@@ -102,15 +101,15 @@ def run_job(
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """Return what the job in `folder` left; one that left nothing did not end."""
+    """Return the result of the job in `folder`; without a result, the job was killed."""
     try:
         return files.read_json(folder / RESULT)
     except (OSError, PipelineError):
-        return {"status": "KILLED", "label": f"job {folder.name}", "error": "its process ended before it did"}
+        return {"status": "KILLED", "label": f"job {folder.name}", "error": "its process was killed"}
 
 
 def _result(cfg: Config, run: RunRecord) -> dict[str, Any]:
-    """Return what the sweep's table needs."""
+    """Return the part of `run` that the tables need."""
     return {
         "mlflow_run_id": run.mlflow_run_id,
         "data": run.data.model_dump(),

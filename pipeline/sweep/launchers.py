@@ -1,4 +1,4 @@
-"""How the jobs of a sweep are run: by Hydra's launchers, each an option of conf/hydra/launcher/."""
+"""Hydra's launchers, which run the jobs of a sweep; each is an option of conf/hydra/launcher/."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ PLUGINS = {
     "submitit_local": "hydra-submitit-launcher",
     "submitit_slurm": "hydra-submitit-launcher",
 }
-"""The package that brings each launcher."""
+"""The package of each launcher."""
 FOLDER = paths.CONF / "hydra" / "launcher"
 ON_MANY_MACHINES = ("ray_cluster", "slurm")
 _HELD: list[FileLock] = []
@@ -32,10 +32,9 @@ _HELD: list[FileLock] = []
 
 
 def check(overrides: list[str], tracking: Tracking) -> None:
-    """Raise PipelineError where the launcher of `overrides` cannot be used.
+    """Raise PipelineError if the launcher of `overrides` is not installed, or cannot use the store of `tracking`.
 
-    It may not be installed, or be one whose jobs run on many machines, which cannot share a store in a file.
-    `overrides` are those of Hydra's own keys.
+    Jobs on several machines cannot share a store in a file. `overrides` has only Hydra's own keys.
     """
     config.prepare()
     try:
@@ -47,19 +46,19 @@ def check(overrides: list[str], tracking: Tracking) -> None:
             raise
         raise PipelineError(
             f"hydra/launcher: {PLUGINS[name]} is not installed; `make cluster` installs what ray_cluster and slurm "
-            "need, and parallel needs nothing more"
+            "need; parallel needs no installation"
         ) from error
     chosen = composed.hydra.runtime.choices["hydra/launcher"]
     if chosen in ON_MANY_MACHINES and tracking.uri is None:
-        raise PipelineError(f"jobs of hydra/launcher={chosen} record on a tracking server; add tracking=server")
+        raise PipelineError(f"hydra/launcher={chosen} needs a tracking server; add tracking=server")
 
 
 def threads(launcher: DictConfig, jobs: int) -> int | None:
-    """Return how many threads each of `jobs` jobs may compute with; None is one for each core.
+    """Return the number of threads of each of `jobs` jobs; None is one per core.
 
-    Jobs that run on one machine at the same time share its cores.
+    Jobs that run at the same time on one machine share its cores.
     """
-    if at_once := OmegaConf.select(launcher, "n_jobs"):  # joblib; -1 is one for each core
+    if at_once := OmegaConf.select(launcher, "n_jobs"):  # joblib; -1 is one per core
         cores = provenance.hardware()["cores"]
         at_once = min(at_once if at_once > 0 else cores, jobs)
         return max(1, cores // at_once) if at_once > 1 else None
@@ -68,10 +67,10 @@ def threads(launcher: DictConfig, jobs: int) -> int | None:
 
 
 def take_gpu(launcher: DictConfig) -> None:
-    """Let this process see one GPU alone, if jobs run side by side on a machine with several; until the process ends.
+    """Make a single GPU visible to this process if parallel jobs run on a machine with several GPUs.
 
-    For joblib: Ray (`ray.remote.num_gpus`) and Slurm (`gres`) give each job its own. Workers beyond the number of GPUs
-    share them.
+    Only for joblib: Ray (`ray.remote.num_gpus`) and Slurm (`gres`) assign GPUs themselves. The GPU is free again when
+    the process ends. If there are more workers than GPUs, workers share them.
     """
     visible = gpus()
     if not OmegaConf.select(launcher, "n_jobs") or len(visible) < 2:
@@ -88,16 +87,16 @@ def take_gpu(launcher: DictConfig) -> None:
 
 
 def gpus() -> list[str]:
-    """Return the GPUs this process may use: those in CUDA_VISIBLE_DEVICES, or else all that NVIDIA's driver lists."""
+    """Return the GPUs this process may use: the value of CUDA_VISIBLE_DEVICES, or all GPUs of NVIDIA's driver."""
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [gpu for gpu in visible.split(",") if gpu not in ("", "-1")]
     return [str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
 
 
 def explain(error: Exception) -> str:
-    """Return a line on what ended a launcher before its jobs: a worker killed by the kernel, a cluster out of reach.
+    """Return a line on why a launcher ended before its jobs, such as a killed worker or an unreachable cluster.
 
-    A mistake in the configuration is raised again.
+    Raises `error` again if it is a mistake in the configuration.
     """
     if isinstance(error, PipelineError | HydraException | OmegaConfBaseException):
         raise error
@@ -106,14 +105,14 @@ def explain(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def labelled(label: str) -> Iterator[None]:
-    """Have what is printed appear in whole lines behind `label`, and without bars, for other jobs print there too."""
+def label_output(label: str) -> Iterator[None]:
+    """Print whole lines after `label`, and no progress bars: other jobs print to the same terminal."""
     with contextlib.redirect_stdout(_Labelled(sys.stdout, label)):
         yield
 
 
 class _Labelled(io.TextIOBase):
-    """No terminal, and so without bars: passes whole lines on to `stream`."""
+    """Writes whole lines with a label to `stream`; it is not a terminal, so there are no progress bars."""
 
     def __init__(self, stream: TextIO, label: str):
         self.stream, self.label, self.rest = stream, label, ""

@@ -1,24 +1,24 @@
-"""Which process a run belongs to, and whether it is still there."""
+"""Identifies the process of a run, and checks whether it is still alive."""
 
 import os
 import socket
 
 
 def mark() -> str:
-    """Return what names this process: its machine, its number and when it began, in seconds since 1970."""
+    """Return an identifier of this process: host name, process id, and start time in seconds since 1970."""
     import psutil
 
     return f"{socket.gethostname()} {os.getpid()} {psutil.Process().create_time():.0f}"
 
 
 def is_dead(mark: str) -> bool:
-    """Tell whether `mark` is that of a process of this machine that is gone; of other machines nothing is known."""
+    """Return whether `mark` identifies a process of this machine that has ended; False for other machines."""
     host, pid, started = [*mark.split(" "), "", "", ""][:3]
-    return host == socket.gethostname() and not _runs(int(pid), int(started or 0))
+    return host == socket.gethostname() and not _is_running(int(pid), int(started or 0))
 
 
-def _runs(pid: int, started: int) -> bool:
-    """Tell whether the process runs that began then: its number may have gone to another one."""
+def _is_running(pid: int, started: int) -> bool:
+    """Return whether the process with this start time is running: another one may have the same id now."""
     import psutil
 
     try:

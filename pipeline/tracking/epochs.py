@@ -1,4 +1,4 @@
-"""The curves of a training: its epochs, logged beside it."""
+"""Logs the metrics of each epoch in a background thread."""
 
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,28 +13,28 @@ EPOCH_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"
 
 
 class Epochs:
-    """Logs epochs to a store."""
+    """Logs the metrics of epochs to a store."""
 
     def __init__(self, client: "MlflowClient", name: str):
-        """Log by `client`; `name` is what warnings call its store."""
+        """Log with `client`; `name` is the name of the store in warnings."""
         self._client = client
         self._name = name
-        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="epochs")
-        self._following: Future[None] | None = None
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="epochs")
+        self._pending: Future[None] | None = None
         self._logged: Counter[str] = Counter()
 
     def follow(self, run_id: str, history: list[dict[str, float]]) -> None:
-        """Log the newest epochs of `history` beside the training, which does not wait for a store that is slow or away.
+        """Log the new epochs of `history` in the background: training does not wait for a slow or unreachable store.
 
-        What the store does not take is reported, and goes with a later epoch, or with `log` at the end.
+        A failure prints a warning; these epochs are logged with a later epoch, or by `log` at the end.
         """
-        if self._following is None or self._following.done():
-            self._following = self._beside.submit(self._log_new, run_id, history[self._logged[run_id] :])
+        if self._pending is None or self._pending.done():
+            self._pending = self._executor.submit(self._log_new, run_id, history[self._logged[run_id] :])
 
     def log(self, run_id: str, history: list[dict[str, float]]) -> None:
-        """Log all epochs in `history`; logging an epoch again changes nothing."""
-        if self._following is not None and not self._following.done():
-            self._following.result()  # a store that does not answer is waited for once
+        """Log all epochs of `history`; logging an epoch twice has no effect."""
+        if self._pending is not None and not self._pending.done():
+            self._pending.result()  # raises if the store fails, without a second wait
         self._log(run_id, history)
 
     def _log_new(self, run_id: str, rows: list[dict[str, float]]) -> None:
@@ -51,5 +51,5 @@ class Epochs:
         metrics = [
             Metric(key, row[key], int(row["time"] * 1000), row["epoch"]) for row in rows for key in EPOCH_METRICS
         ]
-        for start in range(0, len(metrics), 1000):  # the most that MLflow takes at once
+        for start in range(0, len(metrics), 1000):  # MLflow's limit for one call
             self._client.log_batch(run_id, metrics=metrics[start : start + 1000])

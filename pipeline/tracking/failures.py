@@ -1,4 +1,4 @@
-"""What goes wrong with a store of runs, and how it is told."""
+"""The errors of an MLflow store, and their messages."""
 
 import re
 
@@ -6,17 +6,19 @@ from pipeline.core.redact import redact
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return what MLflow raises where its store fails: also what the libraries below it raise."""
+    """Return the exceptions of a store that fails: MLflow's, and those of the libraries that it uses."""
     import requests
     from mlflow import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
-    # The last is that of a damaged file.
+    # UnicodeDecodeError is raised for a damaged SQLite file.
     return MlflowException, requests.RequestException, SQLAlchemyError, UnicodeDecodeError
 
 
 def reason(error: Exception) -> str:
-    """Return what went wrong in a line of at most 200 letters, without a password."""
+    """Return the message of `error` as one line of at most 200 characters, without passwords."""
     line = (str(error).splitlines() or [type(error).__name__])[0]
-    cause = re.search(r"\(Caused by (.*)\)", line)  # of a connection, behind a long address
-    return redact(cause[1] if cause else line)[:200]  # cut before, an address may lack what ends its password
+    cause = re.search(r"\(Caused by (.*)\)", line)  # of a failed connection, after a long address
+    return redact(cause[1] if cause else line)[
+        :200
+    ]  # redact first: a shortened address may lack the end of its password

@@ -1,4 +1,4 @@
-"""Finds runs of a store, and their artifacts."""
+"""Finds runs in a store, and downloads their artifacts."""
 
 import re
 from pathlib import Path
@@ -14,49 +14,49 @@ if TYPE_CHECKING:
 
 
 def newest(tracker: "Tracker", most: int) -> "list[Run]":
-    """Return the newest finished trainings, at most `most`."""
+    """Return the newest finished training runs, at most `most`."""
     finished = "attributes.status = 'FINISHED' AND metrics.`val/accuracy` > 0"
     return list(tracker.client.search_runs([tracker.experiment_id], finished, max_results=most))
 
 
-def training(tracker: "Tracker", where: str) -> str:
-    """Return the id of the training that `where` names: by its id or its beginning, or as a registered model.
+def training(tracker: "Tracker", name: str) -> str:
+    """Return the run id of `name`: the beginning of an id, or a registered model.
 
-    Registered models are models:/NAME@ALIAS and models:/NAME/VERSION. Raises PipelineError where there is none.
+    Registered models are models:/NAME@ALIAS and models:/NAME/VERSION. Raises PipelineError if nothing matches.
     """
     import mlflow
 
-    if found := re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([0-9]+))", where):
-        name, alias, number = found.groups()
+    if found := re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([0-9]+))", name):
+        model, alias, number = found.groups()
         get = tracker.client.get_model_version_by_alias if alias else tracker.client.get_model_version
         try:
-            return get(name, alias or number).run_id
+            return get(model, alias or number).run_id
         except mlflow.MlflowException as error:
-            raise PipelineError(f"{tracker.name} has no {where}: {reason(error)}") from error
-    if not re.fullmatch(r"[0-9a-f]{6,32}", where):
-        raise PipelineError(f"no network {where!r}; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
-    runs = tracker.client.search_runs([tracker.experiment_id], f"attributes.run_id LIKE '{where}%'")
+            raise PipelineError(f"{tracker.name} has no {name}: {reason(error)}") from error
+    if not re.fullmatch(r"[0-9a-f]{6,32}", name):
+        raise PipelineError(f"no model {name!r}; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
+    runs = tracker.client.search_runs([tracker.experiment_id], f"attributes.run_id LIKE '{name}%'")
     if len(runs) != 1:
-        raise PipelineError(f"{len(runs)} runs of {tracker.name} have an id that begins with {where}")
+        raise PipelineError(f"{len(runs)} runs of {tracker.name} have an id that begins with {name}")
     return runs[0].info.run_id
 
 
-def fetch(tracker: "Tracker", where: str, file: str, folder: Path) -> Path:
-    """Download the artifact `file` of the training that `where` names into `folder`; return its path.
+def fetch(tracker: "Tracker", name: str, file: str, folder: Path) -> Path:
+    """Download the artifact `file` of the training run `name` into `folder`, and return its path.
 
-    Raises PipelineError where there is no such training, or it has no such file.
+    Raises PipelineError if there is no such run, or it has no such file.
     """
     import mlflow
 
-    run_id = training(tracker, where)
+    run_id = training(tracker, name)
     try:
         return Path(tracker.client.download_artifacts(run_id, file, str(folder)))
     except (mlflow.MlflowException, OSError) as error:
-        raise PipelineError(f"{where} gives no {file}: {reason(error)}") from error
+        raise PipelineError(f"{name} has no {file}: {reason(error)}") from error
 
 
 def search(tracker: "Tracker", text: str) -> "list[Run]":
-    """Return all runs that match the filter `text`; raise PipelineError if MLflow does not accept it."""
+    """Return all runs that match the filter `text`; raise PipelineError if the filter is not valid."""
     import mlflow
 
     runs: list[Run] = []
@@ -66,7 +66,7 @@ def search(tracker: "Tracker", text: str) -> "list[Run]":
             page = tracker.client.search_runs([tracker.experiment_id], text, page_token=token)
             runs, token = [*runs, *page], page.token or ""
     except mlflow.MlflowException as error:
-        raise PipelineError(f"{text!r} is not a filter that MLflow accepts: {reason(error)}") from error
+        raise PipelineError(f"{text!r} is not a valid MLflow filter: {reason(error)}") from error
     return runs
 
 
@@ -78,6 +78,6 @@ def artifact(tracker: "Tracker", run: "Run", name: str, folder: str) -> Path:
         return Path(tracker.client.download_artifacts(run.info.run_id, name, folder))
     except (mlflow.MlflowException, OSError) as error:
         raise PipelineError(
-            f"run {run.info.run_name!r} ({run.info.run_id[:8]}) has no {name}: jobs of a sweep are not scored on test, "
-            "and artifacts may be elsewhere"
+            f"run {run.info.run_name!r} ({run.info.run_id[:8]}) has no {name}; only the committed run has "
+            "predictions on test, and the artifacts of another store may be on another machine"
         ) from error

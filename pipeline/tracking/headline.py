@@ -1,4 +1,4 @@
-"""The metrics by which runs are compared in MLflow."""
+"""The metrics of a run in MLflow."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ METRICS = ("accuracy", "loss", "macro_f1", "balanced_accuracy", "ece")
 
 
 def headline(scores: dict[str, Any]) -> dict[str, float]:
-    """Return the metrics of the splits in `scores` as MLflow names them: `val/accuracy`; metrics.json has all of them.
+    """Return the main metrics of each split in `scores` by their names in MLflow, such as `val/accuracy`.
 
-    They are those of the saved weights; val_accuracy without the slash is the curve over the epochs.
+    They are metrics of the saved weights; `val_accuracy`, without a slash, is logged in each epoch. metrics.json has
+    all metrics.
     """
     splits = [split for split in ("val", "test", "test_clean", "kaggle_test") if split in scores]
     numbers = {f"{split}/{metric}": scores[split][metric] for split in splits for metric in METRICS}

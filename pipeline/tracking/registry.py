@@ -1,8 +1,8 @@
-"""MLflow's model registry: the best model of a data set stands there under the alias `champion`.
+"""MLflow's model registry: the best model of each dataset has the alias `champion`.
 
-The rule: a training becomes champion when its accuracy on val is higher than the champion's on the same images.
-Test decides nothing. On other images than the champion's (another digest) there is nothing to compare, and the
-newer one takes its place. Earlier champions stay, as earlier versions.
+A model becomes the champion if its accuracy on val is higher than the champion's on the same images. Test is not used.
+If the champion was trained on other images (another digest), the accuracies are not comparable, and the new model
+replaces it. Earlier champions remain as earlier versions.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,15 +20,15 @@ CHAMPION = "champion"
 
 
 def name(data: str, classes: list[str]) -> str:
-    """Return what the registry calls the models of a data set: its name, and the emotions where they are not all."""
+    """Return the registered name of the models of a dataset: its name, and its classes if they are not all emotions."""
     return data if set(classes) == set(EMOTIONS) else "-".join([data, *sorted(classes)])
 
 
 def offer(tracker: "Tracker", run_id: str, data: dict[str, str], classes: list[str], val_accuracy: float) -> str | None:
-    """Make the model of a training the champion if the rule says so; return the version's address if it did.
+    """Register the model of a training run if it is the new champion; return the version's address, or None.
 
-    `data` is the data set's name and digest, `val_accuracy` a share from 0 to 1, of the weights that were kept.
-    Raises PipelineError where the store does not take it.
+    `data` has the dataset's name and digest; `val_accuracy`, from 0 to 1, is that of the saved weights. Raises
+    PipelineError if the store fails.
     """
     import mlflow
 
@@ -43,19 +43,19 @@ def offer(tracker: "Tracker", run_id: str, data: dict[str, str], classes: list[s
             tracker.client.update_registered_model(model, __doc__)
             tracker.client.set_registered_model_alias(model, CHAMPION, version)
     except failures() as error:
-        raise PipelineError(f"{tracker.name} does not register the model: {reason(error)}") from error
+        raise PipelineError(f"{tracker.name} cannot register the model: {reason(error)}") from error
     print(f"champion: models:/{model}@{CHAMPION} is version {version}, val accuracy {val_accuracy:.2%}")
     return f"models:/{model}/{version}"
 
 
 def offer_result(tracker: "Tracker", result: dict[str, Any]) -> str | None:
-    """Offer the best job of a sweep or a search: its result, as pipeline/sweep/jobs.py leaves it."""
+    """Offer the model of a job, from its result: see pipeline/sweep/jobs.py."""
     val = result["val"]
     return offer(tracker, result["mlflow_run_id"], result["data"], list(val["emotions"]), val["accuracy"])
 
 
 def _champion(tracker: "Tracker", model: str) -> dict[str, str]:
-    """Return the tags of the champion's version; none where there is no champion."""
+    """Return the tags of the champion's version; an empty dictionary if there is no champion."""
     import mlflow
 
     try:
@@ -63,4 +63,4 @@ def _champion(tracker: "Tracker", model: str) -> dict[str, str]:
     except mlflow.MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):  # no such model, no such alias
             return {}
-        raise  # a store that fails has not said that there is no champion
+        raise  # the store failed: there may be a champion

@@ -1,4 +1,4 @@
-"""The store in mlruns/: MLflow keeps absolute addresses of artifacts, and a checkout may be moved or copied."""
+"""The store in mlruns/. Its artifact addresses are absolute, and are updated after a checkout was moved or copied."""
 
 import os
 import re
@@ -21,33 +21,33 @@ LOCATIONS = (
     ("model_versions", "storage_location", "true"),
     ("trace_tags", "value", _TRACE_TAGS),
 )
-"""Table, column and condition of every address of artifacts that MLflow keeps."""
+"""Table, column and condition of every artifact address in MLflow's database."""
 
 
 def uri(database: Path) -> str:
-    """Return what MLflow calls the SQLite file `database`, which need not exist."""
+    """Return MLflow's address of the SQLite file `database`, which may not exist yet."""
     return "sqlite:///" + re.sub(r"%(?=[0-9A-Fa-f]{2})|\?", lambda found: urllib.parse.quote(found[0]), str(database))
 
 
 @contextmanager
 def open_database(database: Path) -> Iterator[sqlite3.Connection]:
-    """Open an SQLite file; transactions are begun and committed by hand, and one that is not is undone.
+    """Open an SQLite file in autocommit mode; a transaction without COMMIT is rolled back.
 
-    Raises PipelineError where the file is damaged.
+    Raises PipelineError if the file is damaged.
     """
     with closing(sqlite3.connect(database, isolation_level=None, timeout=20)) as connection:
         try:
             yield connection
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            if type(error) not in (sqlite3.DatabaseError, UnicodeDecodeError):  # locked, full: not the file's fault
+            if type(error) not in (sqlite3.DatabaseError, UnicodeDecodeError):  # locked or full, but not damaged
                 raise
-            raise PipelineError(f"{database} is damaged ({error}); accepted: a database of MLflow's") from error
+            raise PipelineError(f"{database} is damaged ({error}); accepted: a database of MLflow") from error
 
 
-def make(mlruns: Path) -> None:
-    """Make the database of the store `mlruns` where there is none, whole or not at all.
+def create(mlruns: Path) -> None:
+    """Create the database of the store `mlruns` if it is missing, completely or not at all.
 
-    MLflow makes its tables one after the other, and does not go on with a part of them.
+    MLflow creates its tables one by one, and cannot continue from a part of them.
     """
     if (mlruns / DATABASE).exists():
         return
@@ -56,8 +56,8 @@ def make(mlruns: Path) -> None:
     mlruns.mkdir(parents=True, exist_ok=True)
     partial = mlruns / f"{DATABASE}.partial"
     try:
-        for left in mlruns.glob(f"{partial.name}*"):  # of a process that was killed
-            left.unlink()
+        for leftover in mlruns.glob(f"{partial.name}*"):  # from a killed process
+            leftover.unlink()
         mlflow.MlflowClient(uri(partial)).search_experiments(max_results=1)
         os.replace(partial, mlruns / DATABASE)
     finally:
@@ -65,18 +65,18 @@ def make(mlruns: Path) -> None:
 
 
 def relocate(mlruns: Path) -> None:
-    """Where the store `mlruns` was moved or copied here, make its addresses those of the artifacts in it."""
+    """Update the artifact addresses of the store `mlruns` if it was moved or copied to this folder."""
     if not (mlruns / DATABASE).exists():
         return
     with open_database(mlruns / DATABASE) as db:
-        for old in places(db) - {mlruns}:
-            (mlruns / "artifacts").mkdir(exist_ok=True)  # new runs go here, whatever was left behind
+        for old in locations(db) - {mlruns}:
+            (mlruns / "artifacts").mkdir(exist_ok=True)  # new runs use this folder, even if the old one was not copied
             move(db, old, mlruns)
-            print(f"mlruns/ was that of {old.parent}: the addresses of its artifacts are those in {mlruns} now")
+            print(f"mlruns/ was moved or copied from {old.parent}: its artifact addresses now point to {mlruns}")
 
 
-def places(db: sqlite3.Connection) -> set[Path]:
-    """Return the folders named mlruns in which experiments of this project keep, or kept, their artifacts."""
+def locations(db: sqlite3.Connection) -> set[Path]:
+    """Return the folders named mlruns in the artifact addresses of the experiments."""
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
         return set()
     paths = [local(address) for (address,) in db.execute("SELECT artifact_location FROM experiments")]
@@ -84,9 +84,9 @@ def places(db: sqlite3.Connection) -> set[Path]:
 
 
 def move(db: sqlite3.Connection, old: Path, new: Path) -> None:
-    """Make every address below `old` the same below `new`, in one transaction.
+    """Replace `old` by `new` in all artifact addresses below `old`, in one transaction.
 
-    An address whose files are at the old place alone stays as it is.
+    An address does not change if its files only exist below `old`.
     """
 
     def moved(address: str) -> str:
@@ -104,13 +104,13 @@ def move(db: sqlite3.Connection, old: Path, new: Path) -> None:
 
 
 def local(address: str | None) -> Path | None:
-    """Return the absolute path that an address of artifacts stands for, None where it stands for none."""
+    """Return the absolute path of an artifact address; None if it is not a path."""
     if address and address.startswith("file:"):
         address = urllib.request.url2pathname(urllib.parse.urlparse(address).path)
     return Path(os.path.normpath(address)) if address and address.startswith("/") else None
 
 
 def _present(db: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    """Return those of LOCATIONS that the store has: an older MLflow's has fewer."""
+    """Return the LOCATIONS that exist in the database: older versions of MLflow have fewer."""
     has = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
     return [location for location in LOCATIONS if db.execute(has, location[:2]).fetchone()]

@@ -1,4 +1,4 @@
-"""MLflow: one run for each training, kept in mlruns/ or on a tracking server."""
+"""Logs runs to MLflow: to mlruns/ or to a tracking server."""
 
 import os
 from collections.abc import Iterator
@@ -19,29 +19,29 @@ from pipeline.tracking.failures import failures, reason
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-# A server that does not answer is given up after seconds; MLflow's own bounds add up to minutes, and one that is
-# busy may ask for hours.
-_BOUNDS = {
+# Requests to a server that does not answer fail after seconds; MLflow's defaults add up to minutes, and a busy server
+# may ask for a wait of hours.
+_TIMEOUTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
 }
-_ALIVE_ON = "pipeline.host_and_pid"
+_PROCESS_TAG = "pipeline.host_and_pid"
 
 
-class Stopped(Exception):  # noqa: N818 (no error)
-    """A training was ended on purpose before its last epoch; the message says after which one, and why."""
+class Stopped(Exception):  # noqa: N818 (not an error)
+    """A training was stopped on purpose before its last epoch; the message says after which epoch, and why."""
 
 
 class Tracker:
-    """The store of runs that a configuration names."""
+    """The MLflow store of the configuration."""
 
     def __init__(self, tracking: Tracking):
-        """Open the store, creating it and its experiment where they are missing.
+        """Open the store; create it and its experiment if they are missing.
 
-        Raises PipelineError where a tracking server does not answer.
+        Raises PipelineError if the store fails or a tracking server does not answer.
         """
-        for name, value in _BOUNDS.items():
+        for name, value in _TIMEOUTS.items():
             os.environ.setdefault(name, value)
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
@@ -50,22 +50,22 @@ class Tracker:
         self.uri = tracking.uri or store.uri(paths.MLRUNS / store.DATABASE)
         self.name = redact(self.uri)
         self.experiment = tracking.experiment
-        if self.name != self.uri:  # MLflow prints the address of each run that ends, with the password in it
+        if self.name != self.uri:  # MLflow prints the address of each run at its end, with the password
             os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
         artifacts = None if tracking.uri else (paths.MLRUNS / "artifacts").as_uri()
         mlflow.set_tracking_uri(self.uri)
-        # Processes that make a missing database, or an experiment, at the same time would break it.
+        # Two processes must not create the database or the experiment at the same time.
         with file_lock(paths.MLRUNS / "create.lock"):
             try:
                 if not tracking.uri:
-                    store.make(paths.MLRUNS)
+                    store.create(paths.MLRUNS)
                     store.relocate(paths.MLRUNS)
                 self.client: MlflowClient = mlflow.MlflowClient(self.uri)
                 self.experiment_id = self._experiment_id(artifacts)
                 self._close_dead_runs()
             except failures() as error:
-                ways = "\nstart the server, or set choices.tracking to local in params.yaml" if tracking.uri else ""
-                raise PipelineError(f"no tracking store at {self.name}: {reason(error)}{ways}") from error
+                hint = "\nstart the server, or set choices.tracking to local in params.yaml" if tracking.uri else ""
+                raise PipelineError(f"no tracking store at {self.name}: {reason(error)}{hint}") from error
         self.epochs = Epochs(self.client, self.name)
 
     def _experiment_id(self, artifacts: str | None) -> str:
@@ -74,81 +74,80 @@ class Tracker:
         return self.client.create_experiment(self.experiment, artifacts)
 
     def _close_dead_runs(self) -> None:
-        """Mark as KILLED the runs of this machine whose process is gone: nobody else will."""
+        """Set the status KILLED for RUNNING runs of this machine whose process has ended."""
         for run in self.client.search_runs([self.experiment_id], "attributes.status = 'RUNNING'"):
-            if alive.is_dead(run.data.tags.get(_ALIVE_ON, "")):
+            if alive.is_dead(run.data.tags.get(_PROCESS_TAG, "")):
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
     def create(self, name: str, parameters: dict[str, Any], tags: dict[str, str], parent: str | None = None) -> str:
-        """Create a run, below `parent`, with the nested `parameters`, flattened to dotted names; return its id."""
+        """Create a run below the run `parent`, with `parameters` flattened to dotted names; return its id."""
         from mlflow.entities import Param
 
-        tags = {**tags, _ALIVE_ON: alive.mark()} | ({"mlflow.parentRunId": parent} if parent else {})
-        with self._asked():
+        tags = {**tags, _PROCESS_TAG: alive.mark()} | ({"mlflow.parentRunId": parent} if parent else {})
+        with self._failures_as_errors():
             run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
             self.client.log_batch(run_id, params=[Param(k, str(v)[:6000]) for k, v in flatten(parameters).items()])
         return run_id
 
     def exists(self, run_id: str) -> bool:
-        """Tell whether this store has the run: it may be another one than that of the training."""
+        """Return whether this store has the run: the training may have started with another store."""
         import mlflow
 
-        with self._asked():
+        with self._failures_as_errors():
             try:
                 return self.client.get_run(run_id).info.lifecycle_stage == "active"
             except mlflow.MlflowException as error:
                 if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                     return False
-                raise  # a store that fails has not said that the run is not there
+                raise  # the store failed: it may have the run
 
     @contextmanager
-    def _asked(self) -> Iterator[None]:
-        """Raise PipelineError where the store fails."""
+    def _failures_as_errors(self) -> Iterator[None]:
+        """Raise PipelineError if the store fails."""
         try:
             yield
         except failures() as error:
             raise PipelineError(
-                f"{self.name} fails: {reason(error)}; the same command goes on when it is back"
+                f"{self.name} fails: {reason(error)}; when it works again, the same command resumes"
             ) from error
 
     @contextmanager
     def active(self, run_id: str, system_metrics: bool = False) -> Iterator[None]:
-        """Keep the run RUNNING; it ends FINISHED, FAILED with the error as a tag, or by Ctrl-C or Stopped KILLED.
+        """Set the run to RUNNING, and at the end to FINISHED, FAILED (with a tag `error`) or KILLED (Ctrl-C, Stopped).
 
-        Raises PipelineError where the store fails: what was computed stays on disk, and is logged anew when
-        the stage is started again.
+        Raises PipelineError if the store fails: results are on disk, and are logged when the stage starts again.
         """
         import mlflow
 
-        ended: BaseException | None = None
+        raised: BaseException | None = None
         try:
-            self.client.set_tag(run_id, _ALIVE_ON, alive.mark())
+            self.client.set_tag(run_id, _PROCESS_TAG, alive.mark())
             with mlflow.start_run(run_id=run_id, nested=True, log_system_metrics=system_metrics):
                 try:
                     yield
-                    if "error" in self.client.get_run(run_id).data.tags:  # of an earlier start
+                    if "error" in self.client.get_run(run_id).data.tags:  # from an earlier start
                         self.client.delete_tag(run_id, "error")
                 except BaseException as error:
-                    ended = error
+                    raised = error
                     tag, text = "error", f"{type(error).__name__}: {error}"
                     if isinstance(error, Stopped):
                         tag, text = "stopped", str(error)
-                    if not isinstance(error, failures()):  # or the store would be waited for once more
+                    if not isinstance(error, failures()):  # a failed store would time out again
                         self.client.set_tag(run_id, tag, text[:500])
                     raise
         except (KeyboardInterrupt, Stopped):
             self.client.set_terminated(run_id, "KILLED")
             raise
         except failures() as error:
-            if ended is not None and not isinstance(ended, failures()):
-                raise ended from error  # what went wrong first is what must be told
+            if raised is not None and not isinstance(raised, failures()):
+                raise raised from error  # the first error is the cause
             raise PipelineError(
-                f"{self.name} does not take the run's record: {reason(error)}\n"
-                "nothing is lost: the same command completes the record when the store is back"
+                f"{self.name} cannot log the run: {reason(error)}\n"
+                "nothing is lost: when the store works again, the same command logs the rest"
             ) from error
 
     def log_metrics(self, run_id: str, metrics: dict[str, float], step: int) -> None:
-        """Log single numbers by name."""
+        """Log `metrics` by name."""
         import time
 
         from mlflow.entities import Metric
@@ -157,21 +156,21 @@ class Tracker:
         self.client.log_batch(run_id, metrics=[Metric(k, float(v), now, step) for k, v in metrics.items()])
 
     def log_files(self, run_id: str, files: list[Path], folder: str | None = None) -> None:
-        """Store `files` with the run, in `folder` of its artifacts."""
+        """Log `files` as artifacts of the run, in the artifact folder `folder`."""
         for file in files:
             self.client.log_artifact(run_id, str(file), folder)
 
     def describe(self, run_id: str, text: str, picture: str | None = None) -> None:
-        """Make `text` (Markdown) what MLflow's UI shows as the run's description, above the artifact `picture`."""
+        """Set the run's description in MLflow's UI to `text` (Markdown), above the image artifact `picture`."""
         if picture:
-            # The UI takes images from its own address alone: this is how it gets artifacts itself.
+            # The UI only loads images from its own address; this is its address of an artifact.
             text += f"\n\n![{picture}](get-artifact?path={picture}&run_uuid={run_id})"
         self.client.set_tag(run_id, "mlflow.note.content", text)
 
     def log_model(self, model: Path) -> None:
-        """Store the .h5 file `model` with the active run, as MLflow serves it: pictures in, named probabilities out.
+        """Log the .h5 file `model` to the active run as an MLflow model: images in, probabilities with names out.
 
-        What answers is this project's code, which is not stored: pipeline/serve/served.py.
+        The model is served by this project's pipeline/serve/served.py, which is not stored with it.
         """
         import warnings
 
@@ -182,15 +181,17 @@ class Tracker:
 
         from pipeline.core.provenance import versions
 
-        known = versions()
-        needs = [f"{name}=={known[name]}" for name in ("tensorflow", "keras", "numpy", "opencv-python-headless")]
+        installed = versions()
+        requirements = [
+            f"{name}=={installed[name]}" for name in ("tensorflow", "keras", "numpy", "opencv-python-headless")
+        ]
         whole = ParamSchema([ParamSpec("whole", DataType.boolean, default=False)])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it asks for an example, and would run the network on it
+            warnings.simplefilter("ignore")  # MLflow asks for an example, to run the model on it
             mlflow.pyfunc.log_model(
                 name="model",
                 loader_module="pipeline.serve.served",
                 data_path=str(model),
                 signature=ModelSignature(Schema([ColSpec(AnyType(), "image")]), params=whole),
-                pip_requirements=needs,
+                pip_requirements=requirements,
             )

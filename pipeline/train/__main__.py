@@ -1,4 +1,4 @@
-"""`python -m pipeline.train`: the stage, a single run with overrides, or with -m a Hydra multirun."""
+"""`python -m pipeline.train`: the stage train, a single run (with overrides) or a sweep (with -m)."""
 
 from pipeline.core import paths, stage
 from pipeline.core.command import HELP, command
@@ -10,14 +10,14 @@ from pipeline.train.stage import train
 
 MULTIRUN = ("-m", "--multirun")
 USAGE = """\
-usage: python -m pipeline.train                          what params.yaml chooses, into models/ and results/
-       python -m pipeline.train OVERRIDE [...]           a single run, in a folder of its own below outputs/
-       python -m pipeline.train -m OVERRIDE=A,B [...]    a sweep over all combinations, below multirun/"""
+usage: python -m pipeline.train                          train as params.yaml says, into models/ and results/
+       python -m pipeline.train OVERRIDE [...]           train once with overrides, into a new folder below outputs/
+       python -m pipeline.train -m OVERRIDE=A,B [...]    a sweep: train every combination, below multirun/"""
 
 
 @command
 def main(arguments: list[str]) -> None:
-    """Train what params.yaml chooses, a single run with overrides, or a sweep."""
+    """Train as params.yaml says, once with overrides, or every combination of a sweep."""
     flags = [argument for argument in arguments if argument.startswith("-")]
     overrides = [argument for argument in arguments if argument not in flags]
     multirun = set(flags) <= set(MULTIRUN) and bool(flags)
@@ -32,10 +32,10 @@ def main(arguments: list[str]) -> None:
 
 
 def run(cfg: Config, context: RunContext) -> None:
-    """Train; a second process waits under DVC, and is refused otherwise."""
+    """Train; while another process trains here, wait under DVC, and raise PipelineError otherwise."""
     with exclusive(context.out.lock("train"), "a training", wait=context.source != "manual"):
         record = train(cfg, context)
-    if context.source == "manual":  # under DVC, evaluate discards it: DVC has not recorded this stage yet
+    if context.source == "manual":  # under DVC, evaluate discards it, because DVC has not recorded this stage yet
         from pipeline.train.checkpoint import Checkpoint
 
         Checkpoint(paths.CHECKPOINTS / record.checkpoint).discard()

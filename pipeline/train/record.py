@@ -1,4 +1,4 @@
-"""results/run.json: what is known of a training."""
+"""results/run.json: the record of a training."""
 
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ class Dataset(Section):
 
 
 class RunRecord(Section):
-    """A training: its MLflow run, dataset, settings, time in seconds, the epoch of its weights and that one's scores.
+    """A training: its MLflow run, dataset, settings and duration, and the epoch and metrics of the saved weights.
 
-    `val` holds the metrics of pipeline/metrics/scores.py on val.
+    `val` has the metrics of pipeline/metrics/scores.py on val; `epoch` counts from 1.
     """
 
     mlflow_run_id: str

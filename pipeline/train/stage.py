@@ -1,4 +1,4 @@
-"""Stage train: fits the chosen model to the training images, and records the run."""
+"""Stage train: trains the chosen model, and records the run."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 def train(
     cfg: Config, context: RunContext, on_epoch: Callable[[list[dict[str, float]]], None] | None = None
 ) -> RunRecord:
-    """Train as `cfg` says, resuming from the checkpoint of an earlier start of the same training.
+    """Train as `cfg` says, and return the record; resume from the checkpoint of an interrupted start.
 
-    Writes the model, the history, the predictions and metrics of val, and the record, and logs them to one MLflow run.
-    `on_epoch` gets the history after each epoch, and stops the training by raising. The checkpoint stays until its
-    caller has recorded that the training is done, unless it was Stopped.
+    Writes the model, the history, the predictions and metrics on val, and the record, and logs them to one MLflow run.
+    `on_epoch` is called with the history after each epoch, and stops the training by raising Stopped. The caller
+    discards the checkpoint of a finished training, after recording that it is finished.
     """
     runtime.configure(context.threads)
     from pipeline.data import arrays
@@ -51,7 +51,7 @@ def train(
                     on_epoch(history)
                 except Stopped:
                     tracker.epochs.log(run_id, history)
-                    checkpoint.discard()  # nobody resumes this training
+                    checkpoint.discard()  # a stopped training is not resumed
                     raise
 
         with tracker.active(run_id, system_metrics=True):
@@ -84,9 +84,10 @@ def train(
 
 
 def _tags(cfg: Config, context: RunContext, data: Dataset, commit: str | None) -> dict[str, str]:
-    """Return what runs are filtered and grouped by: how they were started, the dataset, the code and the versions.
+    """Return the tags by which runs are filtered and grouped: source, dataset, options, and a digest of the code.
 
-    The commit alone is not enough: every edited state of a checkout is COMMIT-dirty, and outside git there is none.
+    The commit does not identify the code: every edited state of a checkout is COMMIT-dirty, and outside git there is
+    no commit.
     """
     tags = {"source": context.source, "data": data.name, "data_digest": data.digest, "model": cfg.model.name}
     tags |= {f"choice.{group}": option for group, option in context.choices.items()}
@@ -98,7 +99,7 @@ def _tags(cfg: Config, context: RunContext, data: Dataset, commit: str | None) -
 
 
 def _write(out: paths.Outputs, fitted: "Fitted", run: RunRecord) -> None:
-    """Write the files of the stage, each whole or not at all; the record, without which it is not done, is the last."""
+    """Write the outputs, each of them atomically, and the record last: the stage is finished when it exists."""
     from pipeline.metrics import predictions
     from pipeline.models import saved
     from pipeline.plots.learning import curves

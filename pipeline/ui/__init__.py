@@ -1,1 +1,1 @@
-"""Open the MLflow UI on this project's runs."""
+"""Start the MLflow UI on this project's runs."""

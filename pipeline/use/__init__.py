@@ -1,1 +1,1 @@
-"""Write an experiment or single settings into params.yaml."""
+"""Write an experiment or single settings to params.yaml."""

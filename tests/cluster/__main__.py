@@ -76,7 +76,7 @@ def _sweep(project: Project, environment: dict[str, str]) -> Iterator[subprocess
 
     def show() -> None:
         for line in sweep.stdout:
-            if "goes on" in line or not any(word in line for word in (" epoch ", "raylet", "state-dump")):
+            if "resum" in line or not any(word in line for word in (" epoch ", "raylet", "state-dump")):
                 print(f"   {line}", end="", flush=True)
 
     shown = threading.Thread(target=show, daemon=True)
