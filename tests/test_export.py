@@ -101,7 +101,7 @@ class TestCommand:
         older.write_text("an older one")
         done = trained.stage("export", check=False)
         assert done.returncode == 1
-        assert "names the emotion smile, and faces has no images of it; accepted: data=NAME" in done.stderr
+        assert "names the emotion smile, and synthetic has no images of it; accepted: data=NAME" in done.stderr
         assert "Traceback" not in done.stderr
         assert older.exists()
 

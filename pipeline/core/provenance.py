@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Return the processor's name, the cores this process may use, the memory in GiB, the platform and the GPUs."""
+    """Return the processor's name, the cores this process may use, the memory in GiB, the platform and the chosen GPUs."""
     import psutil
 
     return {
@@ -40,8 +40,7 @@ def hardware() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "platform": platform.system() + " " + platform.machine(),
-        "cuda_visible_devices": os.environ.get("CUDA_VISIBLE_DEVICES"),
-    }
+    } | ({"cuda_visible_devices": visible} if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) else {})
 
 
 def fingerprint(architectures: set[str], *parts: Any) -> str:
