@@ -85,7 +85,7 @@ class Runs:
     def _copy_run(self, run: "Run", models: "list[LoggedModel]", scores: "list[Metric]", experiment: str) -> None:
         origin = run.data.tags.get(ORIGIN, run.info.run_id)
         copy = self._runs.get(origin)
-        known = copy and (
+        known = copy is not None and (
             copy.info.lifecycle_stage == "deleted" or (copy.info.end_time or 0) >= (run.info.end_time or 1)
         )
         copy = copy or self._ours.create_run(experiment, run.info.start_time, {ORIGIN: origin}, run.info.run_name)
@@ -106,7 +106,7 @@ class Runs:
             copy = self._ours.create_logged_model(*made_by, tags, model.params, model.model_type)
         if copy:
             self.ids[model.model_id] = copy.model_id
-        if known or copy.status != "PENDING":
+        if known or not copy or copy.status != "PENDING":
             return
         with self._files(model.artifact_location) as folder:
             if (described := folder / "MLmodel").exists():

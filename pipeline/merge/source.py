@@ -64,7 +64,7 @@ def _copy(database: Path, copy: Path) -> str:
         with store.open_database(copy) as db:
             for old in store.places(db) - {database.parent}:  # the store was moved
                 store.move(db, old, database.parent)
-    except (*failures(), sqlite3.Error, CommandError) as error:
+    except (*failures(), sqlite3.Error, CommandError) as error:  # type: ignore[misc]
         newer = "if a newer MLflow wrote it, install that one here"
         raise PipelineError(f"{database} is no database of MLflow's ({reason(error)}); {newer}") from error
     return store.uri(copy)
