@@ -7,7 +7,8 @@ from pathlib import Path
 def commands() -> dict[str, str]:
     """Return the commands and what each does: the folders with a `__main__.py`, and their docstrings."""
     found = sorted(path.parent for path in Path(__file__).parent.glob("*/__main__.py"))
-    return {folder.name: ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8"))) for folder in found}
+    sources = {folder.name: (folder / "__init__.py").read_text("utf-8") for folder in found}
+    return {name: ast.get_docstring(ast.parse(source)) or "" for name, source in sources.items()}
 
 
 if __name__ == "__main__":

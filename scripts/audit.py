@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = ("requirements.txt", "requirements-cluster.txt")
+LOCKS = sorted(ROOT.glob("requirements*.txt"))
 ACCEPTED: dict[str, str] = {}
 """Advisories that do not concern this project: the id, and why."""
 WEAK, UNKNOWN = 1, 3
@@ -36,7 +36,7 @@ def main() -> int:
 def ask() -> list[dict[str, Any]]:
     """Return what pip-audit says of each locked package; nothing where it reaches no service."""
     command = [sys.executable, "-m", "pip_audit", "--disable-pip", "--no-deps", "--progress-spinner", "off"]
-    command += ["--format", "json", *(part for lock in LOCKS for part in ("--requirement", str(ROOT / lock)))]
+    command += ["--format", "json", *(part for lock in LOCKS for part in ("--requirement", str(lock)))]
     done = subprocess.run(command, capture_output=True, text=True)
     try:
         return json.loads(done.stdout)["dependencies"]

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import sys
 from pathlib import Path
 
 import keras
@@ -12,6 +13,7 @@ from pipeline import models
 from pipeline.core.errors import PipelineError
 from pipeline.data import arrays, batches
 from pipeline.export import formats
+from pipeline.export.__main__ import main
 from pipeline.models import runtimes, saved
 from pipeline.models.saved import ModelInfo
 from tests.conftest import Project
@@ -146,3 +148,12 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, name):
 def test_an_unknown_format_is_refused(tmp_path):
     with pytest.raises(PipelineError, match=r"accepted: \.h5, \.tflite, \.onnx"):
         runtimes.load(tmp_path / "model.pt")
+
+
+def test_a_format_whose_package_is_not_installed_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(PipelineError, match=r"model\.onnx needs the package onnxruntime; `make export` installs it"):
+        runtimes.load(tmp_path / "model.onnx")
+    with pytest.raises(PipelineError, match=r"not installed: onnxruntime; `make export`"):
+        main.__wrapped__(["model.h5"])

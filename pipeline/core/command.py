@@ -30,7 +30,7 @@ def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
     @functools.wraps(start)
     def run() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing a traceback
-        sys.stdout.reconfigure(line_buffering=True)
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         try:
             if set(sys.argv[1:]) & set(HELP) and (text := getattr(start, "usage", None)):
                 print(f"usage: python -m {text}\n\n{inspect.getdoc(start)}")

@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import hydra
 import yaml
+from hydra.conf import HydraConf
 from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -56,7 +58,7 @@ def check(composed: DictConfig) -> Config:
     Raises PipelineError with a line for each key that is unknown, has a wrong type or is out of bounds.
     """
     try:
-        keys = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        keys: Any = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise PipelineError(f"configuration: {error}".splitlines()[0]) from error
     if unknown := set(keys.pop("choices")) - set(GROUPS):
@@ -122,6 +124,6 @@ def _options(group: str) -> str:
     return ", ".join(sorted(path.stem for path in (paths.CONF / group).glob("*.yaml")))
 
 
-def chosen(hydra_config: DictConfig) -> dict[str, str]:
+def chosen(hydra_config: DictConfig | HydraConf) -> dict[str, str]:
     """Return the option used of each group, and of experiment."""
     return {group: str(hydra_config.runtime.choices[group]) for group in (*GROUPS, "experiment")}

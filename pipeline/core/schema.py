@@ -18,7 +18,7 @@ from pipeline.core.section import (
     Share,
 )
 
-Emotion = Literal[EMOTIONS]
+Emotion = Literal[EMOTIONS]  # type: ignore[valid-type]
 
 
 class Data(Section):

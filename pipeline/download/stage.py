@@ -55,11 +55,11 @@ def _obtain(data: Data, temporary: Path) -> str:
             return _get(data.archive, "data.archive", temporary)
         if source == "environment" and os.environ.get(VARIABLE):
             return _get(os.environ[VARIABLE], VARIABLE, temporary)
-        if source == "kaggle":
+        if source == "kaggle" and data.kaggle:
             folder = _kaggle(data.kaggle)
             _copy(folder, temporary)
             return f"Kaggle's {data.kaggle} in {folder}"
-        if source == "synthetic":
+        if source == "synthetic" and data.synthetic_seed is not None:
             from pipeline.download import synthetic
 
             synthetic.draw(temporary, dict(data.counts), data.synthetic_seed)

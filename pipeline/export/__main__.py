@@ -3,6 +3,7 @@
 import argparse
 import os
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pipeline.data.arrays import Split
     from pipeline.models.runtimes import Predict
 
+NEEDED = ("ai_edge_litert", "onnxruntime", "tf2onnx")
 AGREEMENT = 0.995
 """Share of the images on which a float32 file must name the .h5's emotion."""
 TOLERANCE = 0.005
@@ -32,6 +34,8 @@ def main(arguments: list[str]) -> None:
     named = [a for a in given if a.endswith(".h5") or "=" not in a]  # a folder may be called lr=0.01
     if len(named) > 1:
         raise PipelineError(f"one network at a time: {', '.join(named)}")
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise PipelineError(f"not installed: {', '.join(missing)}; `make export` installs what this command needs")
     path = Path(named[0]) if named else paths.Outputs().model
     if path.suffix != ".h5" or not path.is_file():
         raise PipelineError(

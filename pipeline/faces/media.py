@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, TypeGuard
 
 import cv2
 import numpy as np
@@ -68,7 +68,7 @@ def _found(names: Iterable[str], but: Path) -> Iterator[tuple[str, Path | None]]
             yield path.name, path
 
 
-def is_video(path: Path | None) -> bool:
+def is_video(path: Path | None) -> TypeGuard[Path]:
     """Tell whether a file is read as a video."""
     return path is not None and path.suffix.lower() in VIDEOS
 

@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
             runs = Runs(theirs, ours)
             runs.copy(cfg.tracking)
             registry.copy(theirs, ours, runs)
-    except (*failures(), OSError, sqlite3.Error, ImportError) as error:
+    except (*failures(), OSError, sqlite3.Error, ImportError) as error:  # type: ignore[misc]
         there = redact(asked.source)
         raise PipelineError(f"{there} is not merged ({reason(error)}); the same command resumes") from error
     running = f", {runs.running} still RUNNING there: the same command completes them later" if runs.running else ""

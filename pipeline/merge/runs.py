@@ -102,7 +102,7 @@ class Runs:
             copy = self._ours.create_logged_model(*made_by, tags, model.params, model.model_type)
         if copy:
             self.ids[model.model_id] = copy.model_id
-        if known or copy.status != "PENDING":
+        if known or not copy or copy.status != "PENDING":
             return
         points = [
             Metric(m.key, m.value, m.timestamp, m.step, copy.model_id, m.dataset_name, m.dataset_digest)

@@ -1,5 +1,7 @@
 """Where in an image a network sees an emotion."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -12,7 +14,7 @@ FINEST = 6
 """Cells along a side of the map that is looked at, at least: coarser ones say nothing of a face's parts."""
 
 
-def explained(model: keras.Model, faces: list[dict], classes: list[str]) -> list[dict]:
+def explained(model: keras.Model, faces: list[dict[str, Any]], classes: list[str]) -> list[dict[str, Any]]:
     """Return `faces` with the maps of what the network says and of the truth, where it is known and another.
 
     Each has pixels (48, 48) of grey bytes, truth (or None) and prediction, and gets maps, by emotion. None of them is

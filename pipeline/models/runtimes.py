@@ -18,14 +18,17 @@ Predict = Callable[[np.ndarray], np.ndarray]
 def load(path: Path, threads: int = 1) -> Predict:
     """Return the network in `path` as a function, which computes with `threads` threads; an .h5 with all there are.
 
-    Raises PipelineError where the file holds no network of its format.
+    Raises PipelineError where the file holds no network of its format, or the format's package is not installed.
     """
     formats = {".h5": _keras, ".tflite": _litert, ".onnx": _onnx}
     if path.suffix not in formats:
         raise PipelineError(f"{path} is not of a known format; accepted: {', '.join(formats)}")
     if not path.is_file():
         raise PipelineError(f"{path} is missing; `python -m pipeline.export` makes .tflite and .onnx files")
-    return formats[path.suffix](path, threads)
+    try:
+        return formats[path.suffix](path, threads)
+    except ImportError as error:
+        raise PipelineError(f"{path} needs the package {error.name}; `make export` installs it") from error
 
 
 def _keras(path: Path, threads: int) -> Predict:

@@ -47,7 +47,8 @@ def main(arguments: list[str]) -> None:
     if asked.whole:
         options.refuse(asked, ("detector",), "with --whole")
     runtime.configure()
-    sys.stdout.reconfigure(errors="backslashreplace")  # as stderr's are: a file's name need be no text
+    # As stderr does: a file's name need be no text.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     from pipeline.faces import classifier, detection
 
     answering = classifier.find(asked.model, asked.tracking)

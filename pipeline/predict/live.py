@@ -98,7 +98,7 @@ def watch(source: str, classifier: Classifier, detector: Detector, out: Path, he
             picture = annotated(frame, classifier, detector, tracker, speed)
             if video:
                 video.write(picture)
-            elif not shown_in.show(picture):
+            elif shown_in and not shown_in.show(picture):
                 break
             elif number is None:  # no faster than it was filmed
                 time.sleep(max(0.0, began + shown / rate - time.perf_counter()))

@@ -126,7 +126,7 @@ class Folder:
             drawn = drawing.annotate(frame.pixels, faces, self.classes)
             files.replace(self.folder / f"{name}.png", cv2.imencode(".png", drawn)[1].tobytes())
             return
-        if frame.number == 0:
+        if path and frame.number == 0:
             self._end_video()
             self._video = Video(self.folder / f"{name}.mp4", media.rate(path))
         if self._video:
@@ -152,6 +152,7 @@ class Folder:
             yield
         except PipelineError as error:
             print(f"warning: {error}", file=sys.stderr)
-            self._video.path.unlink(missing_ok=True)  # one of an earlier run
+            if self._video:
+                self._video.path.unlink(missing_ok=True)  # one of an earlier run
             self._video = None
             self.failed += 1

@@ -139,7 +139,7 @@ def _image_statistics(split: arrays.Split) -> dict[str, Any]:
 def _signs(measured: dict[str, dict[str, float]]) -> list[str]:
     """Return a line for each sign that the images were altered after publication."""
     sharpness = measured["sharpness"]
-    sharpest = max(sharpness, key=sharpness.get)
+    sharpest = max(sharpness, key=lambda split: sharpness[split])
     signs = [
         f"{split} looks blurred: its sharpness is {value:.3f}, and {sharpest} has {sharpness[sharpest]:.3f}"
         for split, value in sharpness.items()

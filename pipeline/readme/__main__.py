@@ -35,7 +35,8 @@ def results() -> dict[str, Any]:
     Raises PipelineError if the committed run is missing, or one of the files is damaged.
     """
     out = paths.Outputs()
-    found = {name: files.read_json(files.require_file(getattr(out, name))) for name in ("metrics", "speed", "run")}
+    names = ("metrics", "speed", "run")
+    found: dict[str, Any] = {name: files.read_json(files.require_file(getattr(out, name))) for name in names}
     found |= {"history": files.read_csv(files.require_file(out.history)), "experiments": experiments()}
     found["ablations"] = [files.read_json(path) for path in sorted(paths.ablation("x").parent.glob("*.json"))]
     found["torture"] = files.read_json(paths.TORTURE) if paths.TORTURE.exists() else None

@@ -140,7 +140,7 @@ def _storage(file: Path) -> Any:
     with lock:
         _repair(file)
     try:
-        return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))
+        return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))  # type: ignore[arg-type]
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise PipelineError(f"{file} is damaged: {type(error).__name__}: {error}; {_REMEDY}") from error
 

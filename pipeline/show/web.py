@@ -61,7 +61,7 @@ class Studio:
             answering = self.network(key)
             (faces,) = answering.faces([frame], [self.still(frame)])
             classes = answering.info.classes
-            found = {
+            found: dict[str, Any] = {
                 "image": _data("png", drawing.annotate(frame, faces, classes)),
                 "faces": output.rows("", None, faces, classes),
             }

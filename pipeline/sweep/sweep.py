@@ -65,7 +65,7 @@ def sweep(arguments: list[str]) -> list[Path]:
     """
     secrets.refuse(arguments)
     jobs = plan(arguments)
-    launchers.check([o.input_line for o in parse(arguments) if is_hydra_key(o)], jobs[0].cfg.tracking)
+    launchers.check([str(o.input_line) for o in parse(arguments) if is_hydra_key(o)], jobs[0].cfg.tracking)
     datasets = {job.cfg.data.model_dump_json(): job.cfg.data for job in jobs}
     name = key(jobs, [prepare(data) for data in datasets.values()])
     folder, arguments = _folder(arguments, name)

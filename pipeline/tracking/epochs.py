@@ -49,7 +49,7 @@ class Epochs:
         from mlflow.entities import Metric
 
         metrics = [
-            Metric(key, row[key], int(row["time"] * 1000), row["epoch"]) for row in rows for key in EPOCH_METRICS
+            Metric(key, row[key], int(row["time"] * 1000), int(row["epoch"])) for row in rows for key in EPOCH_METRICS
         ]
         for start in range(0, len(metrics), 1000):  # MLflow's limit for one call
             self._client.log_batch(run_id, metrics=metrics[start : start + 1000])

@@ -30,9 +30,12 @@ def training(tracker: "Tracker", name: str) -> str:
         model, alias, number = found.groups()
         get = tracker.client.get_model_version_by_alias if alias else tracker.client.get_model_version
         try:
-            return get(model, alias or number).run_id
+            run_id = get(model, alias or number).run_id
         except mlflow.MlflowException as error:
             raise PipelineError(f"{tracker.name} has no {name}: {reason(error)}") from error
+        if not run_id:
+            raise PipelineError(f"{name} belongs to no run; accepted: a model that a training logged")
+        return run_id
     if not re.fullmatch(r"[0-9a-f]{6,32}", name):
         raise PipelineError(f"no model {name!r}; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
     runs = tracker.client.search_runs([tracker.experiment_id], f"attributes.run_id LIKE '{name}%'")
@@ -60,7 +63,7 @@ def search(tracker: "Tracker", text: str) -> "list[Run]":
     import mlflow
 
     runs: list[Run] = []
-    token = None
+    token: str | None = None
     try:
         while token is None or token:
             page = tracker.client.search_runs([tracker.experiment_id], text, page_token=token)

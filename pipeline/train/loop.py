@@ -101,7 +101,7 @@ def _steps(images: int, config: "TrainingConfig") -> int:
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the history and the best weights, and saves a checkpoint after each epoch."""
 
-    def __init__(self, state: State, seed: int, images: int, checkpoint: Checkpoint, on_epoch: Callable):
+    def __init__(self, state: State, seed: int, images: int, checkpoint: Checkpoint, on_epoch: Callable[..., None]):
         super().__init__()
         self.state, self.seed, self.images = state, seed, images
         self.checkpoint, self.on_epoch = checkpoint, on_epoch

@@ -43,7 +43,7 @@ def differences(path: Path, record: Path) -> list[str]:
 
     rounding = rounding_bound(model, splits["val"], predicted["val"])
     ties = sum(near_ties(probabilities, rounding) for probabilities in predicted.values())
-    values = {}  # recorded, found, allowed difference
+    values: dict[str, tuple[float, ...]] = {}  # recorded, found, allowed difference
     for name, split in again.items():
         values[f"{name}.accuracy"] = scores[name]["accuracy"], split["accuracy"], ties / split["images"] + 1e-12
         values[f"{name}.loss"] = scores[name]["loss"], split["loss"], rounding
