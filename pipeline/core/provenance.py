@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 
 
 def hardware() -> dict[str, Any]:
-    """Return the processor's name, the cores this process may use, the memory in GiB, the platform and the chosen GPUs."""
+    """Return processor, cores that this process may use, memory in GiB, platform, and the chosen GPUs."""
     import psutil
 
     return {
