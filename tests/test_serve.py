@@ -194,7 +194,7 @@ def test_a_model_with_code_is_refused_before_it_runs(tmp_path, write):
         ({"predict_fn": "__reduce__"}, "code of its own (predict_fn)"),
         ({"data": "/etc/passwd"}, "data are '/etc/passwd'"),
         ({"data": "data/../../model.h5"}, "data are 'data/../../model.h5'"),
-        ({"data": "data/other.h5"}, "other.h5 holds no network"),
+        ({"data": "data/other.h5"}, "other.h5 is not a readable Keras model"),
     ],
 )
 def test_a_model_of_another_kind_is_refused(tmp_path, flavor, message):

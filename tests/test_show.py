@@ -111,14 +111,14 @@ def test_what_is_no_picture_is_said(browser, tmp_path: Path):
 
 def test_networks_of_runs_can_be_chosen(browser, finished):
     names = [option.text for option in Select(browser.find_element(By.ID, "network")).options]
-    assert any(name.startswith("seed_cnn on faces, seed 42 (") and "val " in name for name in names)
+    assert any(name.startswith("seed_cnn on synthetic, seed 42 (") and "val " in name for name in names)
 
 
 @pytest.mark.parametrize(
     ("path", "body", "status", "message"),
     [
         ("picture?network=weights/../secret.h5", b"x", 400, "is no picture"),
-        ("picture?network=nothing", b"P5 1 1 255 x", 400, "no network 'nothing'"),
+        ("picture?network=nothing", b"P5 1 1 255 x", 400, "no model 'nothing'"),
         ("picture?network=../models/model.h5", b"P5 1 1 255 x", 400, "no network ../models/model.h5"),
         ("camera?network=nothing&session=1", b"", 400, "is no picture"),
         ("picture?network=x", b"x" * 31_000_000, 413, "more than 30,000,000 bytes"),

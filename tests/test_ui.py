@@ -69,13 +69,13 @@ def run(store):
 
 
 def test_the_run_stands_in_the_list(page, run):
-    page(f"experiments/{run.info.experiment_id}/runs", "seed_cnn on faces, seed 42")
+    page(f"experiments/{run.info.experiment_id}/runs", "seed_cnn on synthetic, seed 42")
 
 
 def test_the_run_shows_its_parameters_and_metrics(page, run):
     page(
         f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
-        *("seed_cnn on faces, seed 42", "Finished", "optimizer.learning_rate", "data_digest", "test_accuracy"),
+        *("seed_cnn on synthetic, seed 42", "Finished", "optimizer.learning_rate", "data_digest", "test/accuracy"),
     )
 
 
