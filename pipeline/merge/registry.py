@@ -1,10 +1,9 @@
 """Copies the versions of registered models and their aliases; what is here stays."""
 
-import json
 from typing import TYPE_CHECKING
 
 from pipeline.core.redact import redact
-from pipeline.merge.runs import ID, ORIGIN, VERSIONS, Runs, pages
+from pipeline.merge.runs import ID, ORIGIN, Runs, pages
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -25,18 +24,16 @@ def copy(theirs: "MlflowClient", ours: "MlflowClient", runs: Runs) -> None:
                 numbers[there] = here
             elif not any(found in runs.ids for found in ID.findall(version.source)):
                 files = redact(version.source)
-                runs.notes.append(
-                    f"version {there} of model {name} is not copied: {files} is of no run that was copied"
-                )
+                runs.notes.append(f"version {there} of model {name} is not copied: no copied run has {files}")
             elif (here := numbers.setdefault(there, _create(theirs, ours, runs, version))) != there:
                 runs.notes.append(f"version {there} of model {name} there is version {here} here")
         for alias, there in model.aliases.items():
-            here, taken = numbers.get(int(there)), aliases.get(alias)
-            if here and taken is None:
+            here, kept = numbers.get(int(there)), aliases.get(alias)
+            if here and kept is None:
                 ours.set_registered_model_alias(name, alias, str(here))
-            elif here and int(taken) != here:
+            elif here and int(kept) != here:
                 runs.notes.append(
-                    f"alias {alias} of model {name} stays with version {taken}; there version {here} has it"
+                    f"alias {alias} of model {name} stays with version {kept}; there version {here} has it"
                 )
 
 
@@ -47,13 +44,8 @@ def _create(theirs: "MlflowClient", ours: "MlflowClient", runs: Runs, version: "
         source = source.replace(theirs.get_run(version.run_id).info.artifact_uri, ours.get_run(run).info.artifact_uri)
     source, tags = runs.renamed(source), runs.tags(version.tags, _origin(version))
     model = source.removeprefix("models:/") if source.startswith("models:/m-") else None
-    links = json.loads(ours.get_logged_model(model).tags.get(VERSIONS, "[]")) if model else []
-    more = {"tags": tags, "description": version.description, "model_id": model}
-    number = int(ours.create_model_version(version.name, source, run, **more).version)
-    if model:  # as mlflow.register_model links the two
-        links.append({"name": version.name, "version": number})
-        ours.set_logged_model_tags(model, {VERSIONS: json.dumps(links)})
-    return number
+    made = ours.create_model_version(version.name, source, run, tags, description=version.description, model_id=model)
+    return int(made.version)
 
 
 def _origin(version: "ModelVersion") -> str:

@@ -15,10 +15,9 @@ from pipeline.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, LoggedModel, Metric, Run
+    from mlflow.entities import LoggedModel, Run
 
 ORIGIN = "pipeline.merged_from"
-VERSIONS = "mlflow.modelVersions"
 ID = re.compile(r"\b(?:m-)?[0-9a-f]{32}\b")
 """The id of a run or of a logged model."""
 
@@ -53,13 +52,21 @@ class Runs:
     def copy(self, tracking: Tracking) -> None:
         """Copy runs to the experiments of the same names in the store `tracking`."""
         for experiment in pages(self._theirs.search_experiments):
-            runs = list(pages(self._theirs.search_runs, [experiment.experiment_id]))
-            folder = store.local(experiment.artifact_location)
-            if runs and folder and not folder.exists():
+            there, folder = [experiment.experiment_id], store.local(experiment.artifact_location)
+            if not (runs := list(pages(self._theirs.search_runs, there))):
+                continue
+            if folder and not folder.exists():
                 self.notes.append(f"{len(runs)} runs of {experiment.name} are not copied: {folder} is missing")
-            elif runs:
-                here = Tracker(tracking.model_copy(update={"experiment": experiment.name})).experiment_id
-                self._copy_runs(runs, experiment, here)
+                continue
+            models = defaultdict(list)
+            for model in pages(self._theirs.search_logged_models, there):
+                models[model.source_run_id].append(model)
+            here = Tracker(tracking.model_copy(update={"experiment": experiment.name})).experiment_id
+            runs.sort(key=lambda run: ("mlflow.parentRunId" in run.data.tags, run.info.start_time))  # parents first
+            with progress(f"copying {experiment.name}", len(runs), "runs") as advance:
+                for run in runs:
+                    self._copy_run(run, models[run.info.run_id], here)
+                    advance(1)
 
     def renamed(self, text: str) -> str:
         """Replace the ids of runs and models in `text` by those of their copies."""
@@ -67,27 +74,14 @@ class Runs:
 
     def tags(self, tags: dict[str, str], origin: str) -> dict[str, str]:
         """Return `tags` of `origin` for its copy: without those that hold in one store alone."""
-        kept = {key: value for key, value in tags.items() if key != VERSIONS and not key.startswith("pipeline.")}
-        return {key: self.renamed(value) for key, value in kept.items()} | {ORIGIN: origin}
+        one_store = ("pipeline.", "mlflow.modelVersions")
+        return {k: self.renamed(v) for k, v in tags.items() if not k.startswith(one_store)} | {ORIGIN: origin}
 
-    def _copy_runs(self, runs: "list[Run]", experiment: "Experiment", here: str) -> None:
-        models, scores = defaultdict(list), defaultdict(list)
-        for model in pages(self._theirs.search_logged_models, [experiment.experiment_id]):
-            models[model.source_run_id].append(model)
-            for metric in model.metrics or ():
-                scores[metric.run_id].append(metric)
-        runs.sort(key=lambda run: ("mlflow.parentRunId" in run.data.tags, run.info.start_time))  # parents first
-        with progress(f"copying {experiment.name}", len(runs), "runs") as advance:
-            for run in runs:
-                self._copy_run(run, models[run.info.run_id], scores[run.info.run_id], here)
-                advance(1)
-
-    def _copy_run(self, run: "Run", models: "list[LoggedModel]", scores: "list[Metric]", experiment: str) -> None:
+    def _copy_run(self, run: "Run", models: "list[LoggedModel]", experiment: str) -> None:
         origin = run.data.tags.get(ORIGIN, run.info.run_id)
         copy = self._runs.get(origin)
-        known = copy and (
-            copy.info.lifecycle_stage == "deleted" or (copy.info.end_time or 0) >= (run.info.end_time or 1)
-        )
+        deleted = copy is not None and copy.info.lifecycle_stage == "deleted"
+        known = deleted or (copy is not None and (copy.info.end_time or 0) >= (run.info.end_time or 1))
         copy = copy or self._ours.create_run(experiment, run.info.start_time, {ORIGIN: origin}, run.info.run_name)
         self.ids[run.info.run_id] = copy.info.run_id
         for model in models:
@@ -95,10 +89,12 @@ class Runs:
         if known:
             self.known += 1
         else:
-            self._complete(run.info.run_id, copy.info.run_id, origin, scores)
+            self._complete(run.info.run_id, copy.info.run_id, origin)
 
     def _copy_model(self, model: "LoggedModel", run: "Run", known: bool) -> None:
         """Copy a model of the run whose copy is `run`; if that one is `known`, a missing model was deleted here."""
+        from mlflow.entities import Metric
+
         origin = model.tags.get(ORIGIN, model.model_id)
         copy = self._models.get(origin)
         if not copy and not known:
@@ -108,6 +104,12 @@ class Runs:
             self.ids[model.model_id] = copy.model_id
         if known or copy.status != "PENDING":
             return
+        points = [
+            Metric(m.key, m.value, m.timestamp, m.step, copy.model_id, m.dataset_name, m.dataset_digest)
+            for m in model.metrics or ()
+            if m.run_id == model.source_run_id
+        ]
+        self._ours.log_batch(run.info.run_id, points)
         with self._files(model.artifact_location) as folder:
             if (described := folder / "MLmodel").exists():
                 text = described.read_text().replace(model.artifact_location, copy.artifact_location)
@@ -116,30 +118,21 @@ class Runs:
         if model.status != "PENDING":
             self._ours.finalize_logged_model(copy.model_id, model.status)
 
-    def _complete(self, there: str, here: str, origin: str, scores: "list[Metric]") -> None:
-        """Add what the run `here` lacks of the run `there`, and at last its end, if it has ended.
-
-        `scores` are the metrics that `there` logged for models.
-        """
-        from mlflow.entities import LoggedModelInput, LoggedModelOutput, Metric, Param, RunTag
+    def _complete(self, there: str, here: str, origin: str) -> None:
+        """Add what the run `here` lacks of the run `there`, and at last its end, if it has ended."""
+        from mlflow.entities import LoggedModelInput, LoggedModelOutput, Param, RunTag
 
         ours, run, copy = self._ours, self._theirs.get_run(there), self._ours.get_run(here)
         points = [point for key in run.data.metrics for point in self._theirs.get_metric_history(there, key)]
-        points += [
-            Metric(m.key, m.value, m.timestamp, m.step, self.ids[m.model_id], m.dataset_name, m.dataset_digest)
-            for m in scores
-            if m.model_id in self.ids
-        ]
-        tags = self.tags(run.data.tags, origin)
-        params = [Param(*param) for param in run.data.params.items()]
+        params, tags = [Param(*param) for param in run.data.params.items()], self.tags(run.data.tags, origin)
         ours.log_batch(here, points, params, [RunTag(*tag) for tag in tags.items()])
         if "error" in copy.data.tags.keys() - tags.keys():  # of an end that was none
             ours.delete_tag(here, "error")
         linked = {model.model_id for model in (*copy.inputs.model_inputs, *copy.outputs.model_outputs)}
         new = {there: here for there, here in self.ids.items() if here not in linked}
         used = [LoggedModelInput(new[m.model_id]) for m in run.inputs.model_inputs if m.model_id in new]
-        ours.log_inputs(here, run.inputs.dataset_inputs, used)
         made = [LoggedModelOutput(new[m.model_id], m.step) for m in run.outputs.model_outputs if m.model_id in new]
+        ours.log_inputs(here, run.inputs.dataset_inputs, used)
         ours.log_outputs(here, made)
         with self._files(run.info.artifact_uri) as folder:
             ours.log_artifacts(here, str(folder))
