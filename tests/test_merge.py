@@ -231,6 +231,7 @@ def test_what_cannot_be_read_is_an_error_of_one_line_and_changes_nothing(
     assert dump(tmp_path / "ours/mlruns") == rows
 
 
+@pytest.mark.process
 @pytest.mark.slow
 def test_a_checkout_is_copied_to_a_server_and_from_there_to_another(checkout, merge, theirs, tmp_path):
     with tracking_server(tmp_path) as address:

@@ -28,6 +28,7 @@ def main(arguments: list[str]) -> None:
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # or it says that it updates tables: those of the copy
     ours = Tracker(cfg.tracking).client
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # or it says that it updates tables: those of the copy
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # or each run that ends prints its address
     try:
         with exclusive(paths.MLRUNS / "merge.lock", "a merge"), source.opened(asked.source) as theirs:
