@@ -10,6 +10,7 @@ The server imports nothing before its first command, and ends with the process t
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -108,12 +109,23 @@ def prepare() -> None:
     gc.freeze()
 
 
-def execute(arguments: list[str], group: int, folder: str, environment: dict[str, str]) -> None:
+def join(client: int) -> None:
+    """Enter the group of the process `client`, and what may be mounted for it alone (`unshare -rm`)."""
+    with contextlib.suppress(OSError):  # a group of another session
+        os.setpgid(0, os.getpgid(client))
+    for kind in ("user", "mnt"):
+        own, theirs = Path(f"/proc/self/ns/{kind}"), Path(f"/proc/{client}/ns/{kind}")
+        if not own.samefile(theirs):
+            with open(theirs) as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0):  # os.setns, from Python 3.12 on
+                    raise OSError(ctypes.get_errno(), f"cannot enter {theirs}")
+
+
+def execute(arguments: list[str], client: int, folder: str, environment: dict[str, str]) -> None:
     """Be `python -m`, `python -c` or `dvc` with `arguments`, the first of which is the program's name."""
     import numpy as np
 
-    with contextlib.suppress(OSError):  # a group of another session
-        os.setpgid(0, group)
+    join(client)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
