@@ -1,4 +1,4 @@
-"""The program that stands for `python` and `dvc` in front of tests/forkserver.py."""
+"""The program that stands for `python` and `dvc` in front of tests/forks/server.py."""
 
 import marshal
 import os
