@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests import forkserver
+from tests import forks
 from tests.processes import running
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ class Project:
     ) -> subprocess.CompletedProcess[str]:
         """Run `command`; with `check`, fail the test, showing what was printed, if it does not exit with 0.
 
-        The project's commands in it run in forks of tests/forkserver.py, unless `real`, or with settings that
+        The project's commands in it run in forks of tests/forks/, unless `real`, or with settings that
         TensorFlow reads when it is imported.
         """
         given = self._given(command, real, environment)
@@ -195,7 +195,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if sys.platform == "linux" and "FORKS" not in os.environ:
         stack = contextlib.ExitStack()
         config.add_cleanup(stack.close)
-        os.environ["FORKS"] = str(stack.enter_context(forkserver.running()))
+        os.environ["FORKS"] = str(stack.enter_context(forks.running()))
         stack.callback(os.environ.pop, "FORKS")
 
 

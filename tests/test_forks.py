@@ -1,4 +1,4 @@
-"""Commands in forks of one process (tests/forkserver.py) are what they are in a process of their own."""
+"""Commands in forks of one process (tests/forks/) are what they are in a process of their own."""
 
 import os
 import shutil

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, Project, shrunk, with_dvc
+from tests.conftest import ROOT, Project, with_dvc
 from tests.interrupt import Breakpoint
 
 pytestmark = pytest.mark.slow
@@ -28,12 +28,6 @@ def runs(project: Project) -> list:
 
 def ran(printed: str) -> list[str]:
     return [stage for stage in STAGES if f"Running stage '{stage}'" in printed]
-
-
-def weights(project: Project) -> list[np.ndarray]:
-    from pipeline.models import saved
-
-    return saved.load(project.path("models/model.h5")).get_weights()
 
 
 @pytest.mark.xdist_group("finished")
@@ -191,25 +185,6 @@ def test_switching_the_data_back_and_forth_computes_nothing_again(project):
     assert ran(project.repro("preprocess").stdout) == []
     assert project.path("results/audit.json").read_text() == first
     assert project.path("data/arrays/others/train.npy").exists()
-
-
-def test_a_killed_run_goes_on_and_ends_with_the_same_bits(tmp_path):
-    """DVC and its stage are killed before an epoch is saved; another `dvc repro` finishes."""
-    killed, whole = (with_dvc(shrunk(tmp_path / name)) for name in ("killed", "whole") if not (tmp_path / name).mkdir())
-    for project in (killed, whole):
-        project.edit("params.yaml", "epochs: 1", "epochs: 3")
-    second = Breakpoint(killed, epoch=2)
-    second.kill(killed.start("dvc", "repro", "train"))
-    (running,) = runs(killed)
-    assert running.info.status == "RUNNING"
-    done = killed.repro("train")
-    assert "resuming after epoch 1 of 3" in done.stdout
-    whole.repro("train")
-    for a, b in zip(weights(killed), weights(whole), strict=True):
-        np.testing.assert_array_equal(a, b)
-    (run,) = runs(killed)
-    assert run.info.status == "FINISHED"
-    assert [m.step for m in client(killed).get_metric_history(run.info.run_id, "loss")] == [1, 2, 3]
 
 
 def test_a_second_trainer_is_refused_while_one_runs(project):

@@ -1,4 +1,4 @@
-"""Processes killed at random moments: of `make run` with all its stages, and of a sweep.
+"""Processes killed at random moments (in the short form in an epoch): of `make run` with its stages, and of a sweep.
 
 After one more start of the same command everything is bit for bit what an undisturbed start leaves, each training is
 one finished run, and each of its epochs is logged once.
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from tests.conftest import ROOT, Project, shrunk, with_dvc
+from tests.interrupt import Breakpoint
 from tests.torture.outcome import Outcome
 
 EPOCHS = 3
@@ -51,14 +52,15 @@ def faults(folder: Path, short: bool) -> Iterator[Outcome]:
         def one(place: int, way: str, share: float) -> Outcome:
             command = SWEEP if way == SWEEPING else REPRO
             seconds, expected = undisturbed[command]
-            project, after = folder / f"killed {place}", share * seconds
+            project, after = folder / f"killed {place}", None if short else share * seconds
             while not _killed(Project(shutil.copytree(template.folder, project)), command, way, after):
                 shutil.rmtree(project)
                 after /= 2  # it ended before: an undisturbed start took longer
-            lost = _lost(Project(project), command, expected)
+            resumed = "resuming after epoch 1" if short and way != DVC else ""
+            lost = _lost(Project(project), command, expected, resumed)
             if lost is None:
                 shutil.rmtree(project)
-            return Outcome(f"SIGKILL of {way}", lost and f"{after:.1f} s: {lost}")
+            return Outcome(f"SIGKILL of {way}", lost and f"after {after} s: {lost}")
 
         yield from pool.map(one, range(len(ways)), ways, [rng.uniform(0.1, 1.0) for _ in ways])
 
@@ -77,12 +79,17 @@ def _undisturbed(template: Project, folder: Path, command: tuple[str, ...]) -> t
     return time.monotonic() - started, _left(project)
 
 
-def _killed(project: Project, command: tuple[str, ...], way: str, after: float) -> bool:
-    """Start `command`, and kill it as `way` says after so many seconds, or as soon as a stage runs; tell if it was."""
-    deadline = time.monotonic() + after
+def _killed(project: Project, command: tuple[str, ...], way: str, after: float | None) -> bool:
+    """Start `command`, and kill it as `way` says after so many seconds, or as soon as a stage runs; tell if it was.
+
+    With `after` None, it is killed in the second epoch.
+    """
+    second = Breakpoint(project, 2) if after is None else None
+    deadline = time.monotonic() + (after or 0)
     with open(project.path("printed"), "w") as printed:
         environment, output = project.environment(), {"stdout": printed, "stderr": printed}
         process = subprocess.Popen(command, cwd=project.folder, env=environment, start_new_session=True, **output)
+    stopped = second.wait(process) if second else None
     while process.poll() is None:
         stages = [p for p in psutil.Process(process.pid).children(recursive=True) if _is_stage(p)]
         if time.monotonic() >= deadline and (stages or way != STAGE):
@@ -98,14 +105,18 @@ def _killed(project: Project, command: tuple[str, ...], way: str, after: float) 
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGKILL)
+        if second and way == DVC:
+            second.resume(stopped)  # the stage goes on alone
     return process.wait() != 0
 
 
-def _lost(project: Project, command: tuple[str, ...], expected: Left) -> str | None:
-    """Start the killed `command` again; return what differs from `expected`."""
+def _lost(project: Project, command: tuple[str, ...], expected: Left, says: str) -> str | None:
+    """Start the killed `command` again; return what differs from `expected`, or that it does not print `says`."""
     again = project.run(*command, check=False)
     if again.returncode != 0 or "Traceback" in again.stderr:
         return f"the second start ends with {again.returncode}: {again.stderr[-1500:]}"
+    if says not in again.stdout:
+        return f"the second start does not say {says!r}: {again.stdout}"
     found = _left(project)
     differing = [name for name in expected.files if found.files.get(name) != expected.files[name]]
     if differing or found.metrics != expected.metrics or found.ends != expected.ends:

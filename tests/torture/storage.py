@@ -92,10 +92,8 @@ def _isolated(project: Project, place: Path, script: str, stage: str, more: str)
     """Return what is not as it should be where `script` runs; it is killed with all that it mounted."""
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
-    command = ["unshare", "-rm", "sh", "-c", script, "sh", str(project.folder), str(place), stage, more]
-    done = subprocess.run(
-        command, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    command = ["unshare", "-rm", "sh", "-c", "exec 2>&1" + script, "sh", str(project.folder), str(place), stage, more]
+    done = project.run(*command, check=False)
     first, found, second = done.stdout.partition("\nsecond\n")
     told = "exit code 0" in first or ("exit code 1" in first and "\nerror: " in "\n" + first)
     whole = ".part" not in first.partition("exit code")[2]

@@ -1,15 +1,8 @@
-"""Runs the project's commands in forks of one process that has imported TensorFlow, MLflow and DVC.
-
-`running()` makes a folder with programs named python and dvc. First in PATH, they hand `python -m pipeline.NAME`,
-`python -c CODE` and `dvc` over to the fork server, with folder, environment, arguments and open files
-(tests/forkclient.py). Each command is a process of its own that imports and runs the project's code anew. Only the
-imports of packages are shared: 5 to 12 CPU seconds that each start would take. Any other command runs as ever.
-
-The server imports nothing before its first command, and ends with the process that started it.
-"""
+"""The fork server: forks for each request that tests/forks/client.py sends, and runs the command in the fork."""
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import gc
 import importlib
@@ -17,18 +10,14 @@ import marshal
 import os
 import runpy
 import select
-import shlex
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import traceback
 import types
-from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = """
     tensorflow keras pandas scipy.stats cv2 pydantic hydra jinja2 filelock kagglehub optuna git
     mlflow.pyfunc mlflow.data.numpy_dataset mlflow.system_metrics.system_metrics_monitor mlflow.tracing.processor.otel
@@ -36,27 +25,6 @@ PACKAGES = """
     sqlalchemy.dialects.sqlite alembic.command matplotlib.pyplot matplotlib.backends.backend_agg matplotlib.style.core
     dvc.cli.parser dvc.repo dvc.repo.reproduce dvc.repo.experiments dvc.repo.metrics.show
 """
-
-
-@contextlib.contextmanager
-def running() -> Iterator[Path]:
-    """Start a fork server, and yield the folder of the programs that use it."""
-    with tempfile.TemporaryDirectory(prefix="forks-") as folder:
-        address, bin = Path(folder, "socket"), Path(folder, "bin")
-        bin.mkdir()
-        client = shlex.join([sys.executable, "-IS", str(ROOT / "tests/forkclient.py"), sys.executable, str(address)])
-        for name in ("python", "dvc"):
-            (bin / name).write_text(f'#!/bin/sh\nexec {client} {name} "$@"\n')
-            (bin / name).chmod(0o755)
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(address))
-            listener.listen()
-            command = [sys.executable, __file__, str(listener.fileno())]
-            server = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[listener.fileno()], process_group=0)
-        try:
-            yield bin
-        finally:
-            server.communicate()  # closes its stdin, which ends it
 
 
 def serve(listener: socket.socket) -> tuple[list[str], int, str, dict[str, str]] | None:
@@ -108,12 +76,23 @@ def prepare() -> None:
     gc.freeze()
 
 
-def execute(arguments: list[str], group: int, folder: str, environment: dict[str, str]) -> None:
+def join(client: int) -> None:
+    """Enter the group of the process `client`, and what may be mounted for it alone (`unshare -rm`)."""
+    with contextlib.suppress(OSError):  # a group of another session
+        os.setpgid(0, os.getpgid(client))
+    for kind in ("user", "mnt"):
+        own, theirs = Path(f"/proc/self/ns/{kind}"), Path(f"/proc/{client}/ns/{kind}")
+        if not own.samefile(theirs):
+            with open(theirs) as namespace:
+                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), 0):  # os.setns, from Python 3.12 on
+                    raise OSError(ctypes.get_errno(), f"cannot enter {theirs}")
+
+
+def execute(arguments: list[str], client: int, folder: str, environment: dict[str, str]) -> None:
     """Be `python -m`, `python -c` or `dvc` with `arguments`, the first of which is the program's name."""
     import numpy as np
 
-    with contextlib.suppress(OSError):  # a group of another session
-        os.setpgid(0, group)
+    join(client)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -1,4 +1,4 @@
-"""The program that stands for `python` and `dvc` in front of tests/forkserver.py."""
+"""The program that stands for `python` and `dvc` in front of tests/forks/server.py."""
 
 import marshal
 import os
@@ -15,7 +15,7 @@ def main(python: str, address: str, *command: str) -> None:
             pass
         case _:
             os.execv(python, [python, *command[1:]])
-    request = marshal.dumps((list(command), os.getpgrp(), os.getcwd(), dict(os.environ)))
+    request = marshal.dumps((list(command), os.getpid(), os.getcwd(), dict(os.environ)))
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(address)
         socket.send_fds(connection, [len(request).to_bytes(4)], [0, 1, 2])
