@@ -1,5 +1,5 @@
-# Targets of the pipeline; `make help` lists them. Each first installs the locks it needs into the environment .venv;
-# `make PYTHON=python3.12 VENV=.venv-3.12 test` tests another Python in an environment of its own.
+# Targets of the pipeline; `make help` lists them. Each target first installs its lock files into the environment .venv.
+# `make PYTHON=python3.12 VENV=.venv-3.12 test` runs the tests with another Python, in a separate environment.
 PYTHON ?= python3
 VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -11,60 +11,60 @@ COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-demo: $(VENV)/ready  ## all four stages on drawn faces, in a copy below outputs/: a first look without any download
+demo: $(VENV)/ready  ## run the four stages on synthetic faces, in a copy below outputs/, without a download
 	@python -m pipeline.demo
 
-run: $(VENV)/ready  ## what params.yaml chooses, on FER-2013: dvc repro
+run: $(VENV)/ready  ## run the stages with the settings of params.yaml: dvc repro
 	@sh scripts/repro.sh
 
-verify: $(VENV)/ready  ## score the committed models again, and compare with results/
+verify: $(VENV)/ready  ## score the committed models again, and compare the scores with results/
 	@python -m pipeline.verify
 
-ui: $(VENV)/ready  ## the MLflow UI on this project's runs, on this machine alone
+ui: $(VENV)/ready  ## serve the MLflow UI of this project's runs, on 127.0.0.1
 	@python -m pipeline.ui
 
-show: $(VENV)/ready  ## a page that shows networks at work on pictures and the camera, on this machine alone
+show: $(VENV)/ready  ## serve a page with predictions for pictures and the camera, on 127.0.0.1
 	@python -m pipeline.show
 
-# dvc exp show has a column for each of some 500 numbers.
+# dvc exp show has some 500 columns, one for each number.
 COLUMNS_SHOWN := Experiment|State|val\.(accuracy|macro_f1)|training_minutes|choices\.\w+|train\.\w+|optimizer\.\w+|seed
-experiments: $(VENV)/ready  ## DVC's experiments, best on val first, with what they differ in; ARGS=--md for a page
+experiments: $(VENV)/ready  ## list DVC's experiments by val accuracy, with the settings that differ; ARGS=--md for Markdown
 	@dvc exp show --only-changed --sort-by results/metrics.json:val.accuracy --sort-order desc \
 		--drop '^(?!($(COLUMNS_SHOWN))$$)' --keep '^(val\.accuracy|training_minutes)$$' $(ARGS)
 
-check: $(VENV)/dev  ## style, types and the quick tests, in less than a minute; `pre-commit install` runs it before each commit
+check: $(VENV)/dev  ## check style and types, and run the quick tests; `pre-commit install` runs it before each commit
 	@ruff check . && ruff format --check . && mypy && pytest --quiet -m "not slow and not process"
 
-test: $(VENV)/dev  ## style, types and all tests
+test: $(VENV)/dev  ## check style and types, and run all tests
 	@ruff check . && ruff format --check . && mypy && pytest -n 2
 
-torture: $(VENV)/dev  ## faults made on purpose, and counted: results/torture.json, of which docs/robustness.md has the table
+torture: $(VENV)/dev  ## inject faults and count the survivors: results/torture.json, with its table in docs/robustness.md
 	@python -m tests.torture
 
-readme: $(VENV)/ready  ## the tables of README.md, docs/ and weights/, from results/
+readme: $(VENV)/ready  ## write the tables of README.md, docs/ and weights/ from results/
 	@python -m pipeline.readme
 
-bench: $(VENV)/dev  ## the measurements of benchmarks/
+bench: $(VENV)/dev  ## run the measurements of benchmarks/
 	@python -m benchmarks
 
-export: $(VENV)/export  ## what .tflite and .onnx files need (LiteRT, ONNX Runtime, tf2onnx), into the same environment
+export: $(VENV)/export  ## install the packages for .tflite and .onnx files (LiteRT, ONNX Runtime, tf2onnx)
 
-cluster: $(VENV)/cluster  ## what sweeps on several machines need (Ray, Slurm, PostgreSQL, S3), into the same environment
+cluster: $(VENV)/cluster  ## install the packages for sweeps on several machines (Ray, Slurm, PostgreSQL, S3)
 
-cluster-test: $(VENV)/dev $(VENV)/cluster  ## a sweep on two Ray nodes of this machine, one of which is lost; ARGS=--s3 keeps files in S3
+cluster-test: $(VENV)/dev $(VENV)/cluster  ## run a sweep on two Ray nodes of this machine, and kill one; ARGS=--s3 stores files in S3
 	@python -m tests.cluster $(ARGS)
 
-audit: $(VENV)/dev  ## the versions of all locks, against their known vulnerabilities
+audit: $(VENV)/dev  ## check all locked versions for known vulnerabilities
 	@python scripts/audit.py
 
-# The override: the Ray launcher's bound, cloudpickle<3, is for its AWS half; its other half does not import it.
-lock: $(VENV)/dev  ## newest versions that pyproject.toml allows, into requirements.txt and one more lock for each of its groups
+# The override: the Ray launcher requires cloudpickle<3 only for AWS, which is not used here.
+lock: $(VENV)/dev  ## lock the newest versions that pyproject.toml allows, in requirements.txt and one file per group
 	@$(COMPILE) pyproject.toml -o requirements.txt
 	@$(COMPILE) --group dev -c requirements.txt -o requirements-dev.txt
 	@$(COMPILE) --group export -c requirements.txt -c requirements-dev.txt -o requirements-export.txt
 	@echo 'cloudpickle>=3' | $(COMPILE) --group cluster -c requirements.txt --overrides /dev/stdin -o requirements-cluster.txt
 
-newest: $(VENV)/dev  ## all tests with the newest versions that pyproject.toml allows; the locks stay as they are
+newest: $(VENV)/dev  ## run all tests with the newest versions that pyproject.toml allows, without changing the locks
 	@PYTHON="$(PYTHON)" VENV="$(abspath $(VENV))" sh scripts/newest.sh
 
 INSTALL = @PYTHON="$(PYTHON)" VENV="$(VENV)" sh scripts/environment.sh $< && touch $@

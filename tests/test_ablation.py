@@ -1,4 +1,4 @@
-"""Ablations: a recipe with and without each lever, compared seed by seed."""
+"""Ablations: an experiment with and without each technique, compared seed by seed."""
 
 import json
 
@@ -6,11 +6,11 @@ import pytest
 
 from tests.conftest import Project
 
-LEVERS = """
+ABLATION = """
 overrides: [experiment=demo, train.epochs=1, model=linear]
 seeds: [1, 2]
 without:
-  mirror images: [augment=none]
+  horizontal flip: [augment=none]
 added:
   label smoothing: [train.label_smoothing=0.2]
 """
@@ -18,9 +18,9 @@ added:
 
 @pytest.fixture(scope="module")
 def ablated(new_project) -> tuple[Project, dict]:
-    """Return a project in which an ablation of two levers ran, and its result."""
+    """Return a project in which an ablation of two techniques ran, and its result."""
     project = new_project("ablated")
-    project.path("conf/ablation/demo.yaml").write_text(LEVERS)
+    project.path("conf/ablation/demo.yaml").write_text(ABLATION)
     project.stage("ablation", "demo")
     return project, json.loads(project.path("results/ablations/demo.json").read_text())
 
@@ -28,7 +28,7 @@ def ablated(new_project) -> tuple[Project, dict]:
 @pytest.mark.slow
 @pytest.mark.xdist_group("ablated")
 class TestAblated:
-    def test_each_lever_is_compared_with_the_recipe_seed_by_seed(self, ablated):
+    def test_each_technique_is_compared_with_the_experiment_seed_by_seed(self, ablated):
         project, result = ablated
         found = {}
         for job in project.path("multirun").glob("*/*/job.json"):
@@ -36,12 +36,12 @@ class TestAblated:
             key = (run["augment"]["flip"], run["train"]["label_smoothing"], run["seed"])
             found[key] = json.loads(job.read_text())["val"]["accuracy"]
         assert len(found) == 6
-        without, added = result["levers"]
-        recipe = [found[True, 0.0, seed] for seed in (1, 2)]
-        assert result["recipe"] == recipe
-        assert without["gains"] == [recipe[i] - found[False, 0.0, i + 1] for i in range(2)]
-        assert added["gains"] == [found[True, 0.2, i + 1] - recipe[i] for i in range(2)]
-        assert without["with"] == added["without"] == sum(recipe) / 2
+        without, added = result["techniques"]
+        experiment = [found[True, 0.0, seed] for seed in (1, 2)]
+        assert result["experiment"] == experiment
+        assert without["gains"] == [experiment[i] - found[False, 0.0, i + 1] for i in range(2)]
+        assert added["gains"] == [found[True, 0.2, i + 1] - experiment[i] for i in range(2)]
+        assert without["with"] == added["without"] == sum(experiment) / 2
 
     def test_given_again_it_trains_nothing(self, ablated):
         project, result = ablated
@@ -54,8 +54,8 @@ class TestAblated:
     [
         (["marathon"], None, ["unknown ablation 'marathon'", "sprint"]),
         (["sprint", "train.epochs=3"], None, ["train.epochs=3 would change the experiment", "tracking"]),
-        (["bad"], LEVERS.replace("[1, 2]", "[1]"), ["conf/ablation/bad.yaml", "seeds", "at least 2 items"]),
-        (["bad"], LEVERS.replace("label_smoothing=0.2", "smoothing=0.2"), ["smoothing"]),
+        (["bad"], ABLATION.replace("[1, 2]", "[1]"), ["conf/ablation/bad.yaml", "seeds", "at least 2 items"]),
+        (["bad"], ABLATION.replace("label_smoothing=0.2", "smoothing=0.2"), ["smoothing"]),
     ],
 )
 def test_a_mistake_ends_before_any_work(project, arguments, content, words):

@@ -110,7 +110,7 @@ EDITED = CLEAN + runs.DIRTY
     ],
 )
 def test_runs_are_of_one_configuration_where_their_code_is_known_to_be_the_same(found, groups):
-    assert [" ".join(run.name for run in group) for group in runs.same_but_seed(found)] == groups
+    assert [" ".join(run.name for run in group) for group in runs.group_seeds(found)] == groups
 
 
 def test_the_commit_is_named_where_the_code_differs_and_the_id_where_nothing_else_does():
@@ -156,7 +156,7 @@ class TestCompare:
         printed, _ = compared("good", "alike", "poor")
         rows = [line.split("|")[2].strip() for line in printed.splitlines() if re.match(r"\| \d", line)]
         assert rows == ["model.name=good", "model.name=alike", "model.name=poor"]
-        assert re.search(r"^1 and 2: no difference shown, .* McNemar p = ", printed, re.MULTILINE)
+        assert re.search(r"^1 and 2: no significant difference, .* McNemar p = ", printed, re.MULTILINE)
         assert re.search(r"^1 is better than 3 by 1[45]\.\d\d points .*McNemar p = \d", printed, re.MULTILINE)
 
     def test_seeds_of_one_configuration_are_one_line(self, compared):
@@ -169,13 +169,13 @@ class TestCompare:
         assert len(poor["seeds"]) == 1
         (difference,) = content(page)["differences"]
         assert difference["p"] is None
-        assert difference["real"]
+        assert difference["significant"]
 
     def test_a_repeat_is_left_out_and_named_and_a_run_of_other_code_is_not(self, compared):
         printed, page = compared("once", "again", "edited", "poor")
         again, *kept = (compared("poor", name)[1] for name in ("again", "once", "edited"))
         (repeat,) = content(again)["rows"][0]["ids"]
-        assert f"left out, the same computation as another run: again ({repeat[:8]})\n" in printed
+        assert f"not compared, because they repeat another run: again ({repeat[:8]})\n" in printed
         ids = [content(page)["rows"][0]["ids"][0] for page in kept]
         rows = content(page)["rows"]
         assert sorted(id for row in rows[:2] for id in row["ids"]) == sorted(ids)
@@ -215,7 +215,7 @@ class TestCompare:
             (["good", "elsewhere"], "different datasets: fer2013 (aaaaaaaaaaaa), and fer2013 (bbbbbbbbbbbb)"),
             (["good", "fewer"], "different emotions: angry, happy, sad, and angry, happy"),
             (["good", "nothing"], "no run 'nothing'"),
-            (["good"], "1 finished trainings are named; accepted: two or more"),
+            (["good"], "1 finished training runs; accepted: two or more"),
             (["good", "params.model.name ~ 'x'"], "is not a valid MLflow filter"),
             (["good", "params.model.name = 'none'"], "no run matches the filter"),
         ],

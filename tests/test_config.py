@@ -18,7 +18,7 @@ def test_params_choose_and_options_define(config):
     assert (cfg.data.name, cfg.model.name, cfg.model.filters, cfg.train.epochs) == ("fer2013", "seed_cnn", 64, 60)
 
 
-def test_the_command_line_wins_over_recipe_and_params(config):
+def test_the_command_line_wins_over_experiment_and_params(config):
     assert config("experiment=demo").data.name == "synthetic"
     assert config("experiment=demo").train.epochs == 6
     assert config("experiment=demo", "data=fer2013", "train.epochs=3").data.name == "fer2013"
@@ -26,17 +26,17 @@ def test_the_command_line_wins_over_recipe_and_params(config):
     assert config("model=linear", "optimizer=sgd").optimizer.momentum == 0.9
 
 
-@pytest.mark.parametrize("recipe", sorted(path.stem for path in (paths.CONF / "experiment").glob("*.yaml")))
-def test_every_recipe_composes_and_says_what_to_expect(config, recipe):
-    cfg = config(f"experiment={recipe}")
-    header = (paths.CONF / "experiment" / f"{recipe}.yaml").read_text().partition("\nchoices:")[0]
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (paths.CONF / "experiment").glob("*.yaml")))
+def test_every_experiment_composes_and_says_what_to_expect(config, experiment):
+    cfg = config(f"experiment={experiment}")
+    header = (paths.CONF / "experiment" / f"{experiment}.yaml").read_text().partition("\nchoices:")[0]
     assert cfg.train.epochs >= 1
-    if recipe != "none":
+    if experiment != "none":
         for word in ("source", "command", "expected"):
-            assert re.search(rf"^#   {word} +\S", header, re.MULTILINE), f"{recipe}.yaml does not state its {word}"
+            assert re.search(rf"^#   {word} +\S", header, re.MULTILINE), f"{experiment}.yaml does not state its {word}"
 
 
-def test_params_yaml_comes_with_the_recipe_of_the_notebook(config):
+def test_params_yaml_comes_with_the_experiment_of_the_notebook(config):
     assert config() == config("experiment=seed")
 
 
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_settings_ends_with_a_line(project, name, content, mes
     assert message in done.stderr
 
 
-def test_a_recipe_is_recorded_with_the_comments_kept(project):
+def test_an_experiment_is_written_and_the_comments_stay(project):
     project.stage("use", "model=linear", "train.epochs=5", "optimizer.learning_rate=0.01")
     text = project.path("params.yaml").read_text()
     assert re.search(r"model: linear +# seed_cnn, patch_cnn", text)
@@ -166,19 +166,19 @@ def test_what_params_cannot_hold_is_not_recorded(project):
     assert project.path("params.yaml").read_text() == before
 
 
-@pytest.mark.parametrize("recipe", sorted(path.stem for path in (paths.CONF / "experiment").glob("*.yaml")))
-def test_every_recipe_can_be_recorded(recipe):
-    chosen = yaml.safe_load((paths.CONF / f"experiment/{recipe}.yaml").read_text()) or {}
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (paths.CONF / "experiment").glob("*.yaml")))
+def test_every_experiment_can_be_written(experiment):
+    chosen = yaml.safe_load((paths.CONF / f"experiment/{experiment}.yaml").read_text()) or {}
     values = flatten(chosen)
     now = flatten(yaml.safe_load(paths.PARAMS.read_text()))
-    assert params.changes([f"experiment={recipe}"]) == {k: v for k, v in values.items() if now[k] != v}
+    assert params.changes([f"experiment={experiment}"]) == {k: v for k, v in values.items() if now[k] != v}
 
 
-@pytest.mark.parametrize("recipe", ["seed", "sprint", "first", "small", "best", "architectures"])
-def test_a_recipe_is_what_it_is_whatever_params_yaml_says(recipe):
-    chosen = yaml.safe_load((paths.CONF / f"experiment/{recipe}.yaml").read_text())
+@pytest.mark.parametrize("experiment", ["seed", "sprint", "first", "small", "best", "architectures"])
+def test_an_experiment_is_the_same_whatever_params_yaml_says(experiment):
+    chosen = yaml.safe_load((paths.CONF / f"experiment/{experiment}.yaml").read_text())
     params = yaml.safe_load(paths.PARAMS.read_text())
-    open_to_all = {"tracking"} | ({"model"} if recipe == "architectures" else set())
+    open_to_all = {"tracking"} | ({"model"} if experiment == "architectures" else set())
     assert set(chosen["choices"]) == set(GROUPS) - open_to_all
     assert [set(chosen[section]) for section in ("optimizer", "train")] == [{"learning_rate"}, set(params["train"])]
 

@@ -93,10 +93,10 @@ def test_the_minutes_of_an_experiment_count_its_teachers_and_name_the_machine(tm
     assert "Minutes of `taught`: 2 cores of 6502.\nMinutes of `first`: 2 cores of Z80." in table
 
 
-def test_an_ablation_without_added_levers_has_one_table():
-    lever = {"lever": "dropout", "kept": True, "gain": 0.01, "deviation": 0.002, "without": 0.5, "with": 0.51}
+def test_an_ablation_without_added_techniques_has_one_table():
+    dropout = {"technique": "dropout", "included": True, "gain": 0.01, "deviation": 0.002, "without": 0.5, "with": 0.51}
     about = {"ablation": "mine", "command": "", "overrides": [], "seeds": [1, 2], "data": {"name": "fer2013"}}
-    text = readme.written("ablations", {"ablations": [{**about, "levers": [lever]}]})
+    text = readme.written("ablations", {"ablations": [{**about, "techniques": [dropout]}]})
     assert [line for line in text.splitlines() if line.startswith("|")] == [
         "| technique of the experiment | without | with | difference |",
         "|---|---|---|---|",

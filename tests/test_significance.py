@@ -38,7 +38,7 @@ def test_pairing_makes_the_interval_of_a_difference_narrow():
     one = rng.random(2000) < 0.6
     other = one.copy()
     other[rng.choice(2000, 40, replace=False)] ^= True
-    ((low, high),) = significance.against_the_first([one[None], other[None]])
+    ((low, high),) = significance.intervals_to_first([one[None], other[None]])
     point = one.mean() - other.mean()
     assert low < point < high
     assert high - low < 0.02, "unpaired, it would be 0.06 wide"
@@ -51,7 +51,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says():
         easy = rng.random(400)
         one, other = (easy[None] + rng.normal(0, 0.3, (1, 400)) < t for t in (0.6, 0.5))
         # The true difference, over far more images of the same kind.
-        ((low, high),) = significance.against_the_first([one, other], seed=trial)
+        ((low, high),) = significance.intervals_to_first([one, other], seed=trial)
         covered += low <= TRUE_DIFFERENCE <= high
     assert 88 <= covered <= 100
 
@@ -63,28 +63,28 @@ TRUE_DIFFERENCE = float((_easy + _noise < 0.6).mean() - (_easy + _noise < 0.5).m
 def test_more_pairs_need_wider_intervals():
     one, other = (x[None] for x in right(60, 40, 200))
     more = [np.random.default_rng(seed).random((1, 300)) < 0.7 for seed in range(8)]
-    ((low, high),) = significance.against_the_first([one, other])
-    wide_low, wide_high = significance.against_the_first([one, other, *more])[0]
+    ((low, high),) = significance.intervals_to_first([one, other])
+    wide_low, wide_high = significance.intervals_to_first([one, other, *more])[0]
     assert wide_low < low < high < wide_high
 
 
 def test_twins_widen_no_interval_and_differ_by_nothing():
     """Runs that are right on the same images have no standard deviation to divide by."""
     one, other = (x[None] for x in right(60, 40, 200))
-    (low, high), (twins_low, twins_high) = significance.against_the_first([one, other, one])
-    assert (low, high) == pytest.approx(significance.against_the_first([one, other])[0], rel=0.1)
+    (low, high), (twins_low, twins_high) = significance.intervals_to_first([one, other, one])
+    assert (low, high) == pytest.approx(significance.intervals_to_first([one, other])[0], rel=0.1)
     assert twins_low == pytest.approx(0, abs=1e-6)
     assert twins_high == pytest.approx(0, abs=1e-6)
-    assert significance.against_the_first([one, np.repeat(one, 3, axis=0)])[0] == pytest.approx((0, 0), abs=1e-6)
-    assert significance.against_the_first([one]) == []
+    assert significance.intervals_to_first([one, np.repeat(one, 3, axis=0)])[0] == pytest.approx((0, 0), abs=1e-6)
+    assert significance.intervals_to_first([one]) == []
 
 
 def test_p_values_are_corrected_for_all_pairs():
     one, other = right(18, 2, 100)
     third = one.copy()
     p = significance.mcnemar(one, other)
-    assert [d["p"] for d in differences.against_the_best(table(one, other))] == [p]
-    assert [d["p"] for d in differences.against_the_best(table(one, third, other))] == pytest.approx([1.0, 3 * p])
+    assert [d["p"] for d in differences.to_the_best(table(one, other))] == [p]
+    assert [d["p"] for d in differences.to_the_best(table(one, third, other))] == pytest.approx([1.0, 3 * p])
 
 
 def test_of_twelve_equally_good_ones_the_best_is_called_better_in_one_of_twenty_trials_at_most():
@@ -92,7 +92,7 @@ def test_of_twelve_equally_good_ones_the_best_is_called_better_in_one_of_twenty_
     for _ in range(TRIALS):
         easy = rng.random(150)
         rows = table(*(easy + rng.normal(0, 0.3, 150) < 0.6 for _ in range(12)))
-        alarms += any(d["real"] for d in differences.against_the_best(rows))
+        alarms += any(d["significant"] for d in differences.to_the_best(rows))
     assert alarms <= TRIALS / 20, "corrected for the 11 comparisons with the best alone, it is one of ten"
 
 
@@ -101,7 +101,7 @@ TRIALS = 80
 
 def table(*right: np.ndarray) -> list[dict]:
     """Return what differences.rows makes of single runs, as far as it counts here: the best first."""
-    rows = [{"label": "", "right": one[None], "accuracy": one.mean(), "runs": [None]} for one in right]
+    rows = [{"label": "", "correct": one[None], "accuracy": one.mean(), "runs": [None]} for one in right]
     return sorted(rows, key=lambda row: -row["accuracy"])
 
 

@@ -1,4 +1,4 @@
-"""Trains a recipe with and without each of its levers, and says what each of them is worth on val."""
+"""Trains an experiment with and without each technique, and reports the difference in accuracy on val."""
 
 import shlex
 import statistics
@@ -20,7 +20,7 @@ ABLATIONS = paths.CONF / "ablation"
 
 
 class Ablation(Section):
-    """A file of conf/ablation/: the recipe, and the overrides that take each lever out of it, or put it in."""
+    """A file of conf/ablation/: the overrides of the experiment, and those that remove or add each technique."""
 
     overrides: Annotated[list[str], Field(min_length=1)]
     seeds: Annotated[list[Count], Field(min_length=2)]
@@ -34,9 +34,9 @@ def main(arguments: list[str]) -> None:
     """Write results/ablations/NAME.json: `python -m pipeline.ablation sprint`."""
     name, *elsewhere = arguments or [""]
     settings = load(name)
-    check_only(elsewhere, WHERE)  # the file says which seeds
+    check_only(elsewhere, WHERE)  # the file has the seeds
     for changes in ([], *settings.without.values(), *settings.added.values()):
-        config.compose([*settings.overrides, *changes])  # all of them before any work
+        config.compose([*settings.overrides, *changes])  # validate all before any work
     from pipeline.core.redact import redact
     from pipeline.sweep.jobs import read_result
     from pipeline.sweep.sweep import sweep
@@ -49,22 +49,27 @@ def main(arguments: list[str]) -> None:
         data.update(results[0]["data"])
         return [result["val"]["accuracy"] for result in results]
 
-    recipe = train([])
+    experiment = train([])
     rows = [
-        {"lever": lever, "overrides": changes, "kept": kept, **_compared(recipe, train(changes), kept)}
-        for kept, levers in ((True, settings.without), (False, settings.added))
-        for lever, changes in levers.items()
+        {
+            "technique": technique,
+            "overrides": changes,
+            "included": included,
+            **_compare(experiment, train(changes), included),
+        }
+        for included, techniques in ((True, settings.without), (False, settings.added))
+        for technique, changes in techniques.items()
     ]
-    given = redact(shlex.join(["python", "-m", "pipeline.ablation", *arguments]))
-    result = {"ablation": name, "command": given, **settings.model_dump(include={"overrides", "seeds"})}
-    result |= {"data": data, "recipe": recipe, "levers": rows}
+    shown = redact(shlex.join(["python", "-m", "pipeline.ablation", *arguments]))
+    result = {"ablation": name, "command": shown, **settings.model_dump(include={"overrides", "seeds"})}
+    result |= {"data": data, "experiment": experiment, "techniques": rows}
     files.write_json(paths.ablation(name), result)
     print(f"\n{_table(rows)}\n")
-    print(f"{paths.ablation(name)}: `python -m pipeline.readme` puts it into docs/recipes.md")
+    print(f"{paths.ablation(name)}: `python -m pipeline.readme` writes it to docs/recipes.md")
 
 
 def load(name: str) -> Ablation:
-    """Return conf/ablation/`name`.yaml; raise PipelineError where it is not there, or not what it may be."""
+    """Return conf/ablation/`name`.yaml; raise PipelineError if it is missing or not valid."""
     names = sorted(path.stem for path in ABLATIONS.glob("*.yaml"))
     if name not in names:
         raise PipelineError(f"unknown ablation '{name}'; choose from {', '.join(names)}, the files of conf/ablation/")
@@ -72,12 +77,12 @@ def load(name: str) -> Ablation:
     return validate(Ablation, content, f"conf/ablation/{name}.yaml")
 
 
-def _compared(recipe: list[float], changed: list[float], kept: bool) -> dict[str, Any]:
-    """Return val accuracy with and without a lever, and the difference that it makes, seed by seed."""
-    having, lacking = (recipe, changed) if kept else (changed, recipe)
-    gains = [a - b for a, b in zip(having, lacking, strict=True)]
+def _compare(experiment: list[float], changed: list[float], included: bool) -> dict[str, Any]:
+    """Return the val accuracy with and without a technique, and the difference of each seed."""
+    with_it, without = (experiment, changed) if included else (changed, experiment)
+    gains = [a - b for a, b in zip(with_it, without, strict=True)]
     gain, deviation = mean_and_deviation(gains)
-    means = {"with": statistics.mean(having), "without": statistics.mean(lacking)}
+    means = {"with": statistics.mean(with_it), "without": statistics.mean(without)}
     return {**means, "gain": gain, "deviation": deviation, "gains": gains}
 
 
@@ -85,8 +90,8 @@ def _table(rows: list[dict[str, Any]]) -> str:
     table = [["technique", "in the experiment", "without", "with", "difference"]]
     for row in rows:
         gain = f"{100 * row['gain']:+.2f} ± {100 * row['deviation']:.2f}"
-        kept = "yes" if row["kept"] else "no"
-        table.append([row["lever"], kept, f"{row['without']:.2%}", f"{row['with']:.2%}", gain])
+        included = "yes" if row["included"] else "no"
+        table.append([row["technique"], included, f"{row['without']:.2%}", f"{row['with']:.2%}", gain])
     return aligned(table)
 
 

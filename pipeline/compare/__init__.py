@@ -1,1 +1,1 @@
-"""Compare runs: a table, the curves, and whether the differences are significant."""
+"""Compare runs: a table, learning curves, and the significance of differences."""

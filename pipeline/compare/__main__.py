@@ -1,4 +1,4 @@
-"""Compares runs: a table, their curves in one picture, and whether the differences are more than chance."""
+"""Compares runs: a table, learning curves in one figure, and the significance of differences."""
 
 import argparse
 import hashlib
@@ -18,36 +18,36 @@ TEMPLATE = Path(__file__).with_name("compare.html.jinja")
 
 @command
 def main(arguments: list[str]) -> None:
-    """Compare the runs that `arguments` name on val, or with `--split test` on test; `--help` says more."""
-    asked = _parser().parse_args(arguments)
-    cfg, _ = config.compose([f"tracking={asked.tracking}"] if asked.tracking else [])
+    """Compare runs on val, or with `--split test` on test."""
+    options = _parser().parse_args(arguments)
+    cfg, _ = config.compose([f"tracking={options.tracking}"] if options.tracking else [])
 
     from pipeline.tracking.tracker import Tracker
 
-    print(f"\n{compare(Tracker(cfg.tracking), asked.runs, asked.split)}")
+    print(f"\n{compare(Tracker(cfg.tracking), options.runs, options.split)}")
 
 
-def compare(tracker: "Tracker", wanted: list[str], split: str) -> Path:
-    """Compare the runs of the store that `wanted` names, print what came of it, and return the page's path.
+def compare(tracker: "Tracker", names: list[str], split: str) -> Path:
+    """Compare the runs `names` on `split`, print a table and the differences, and return the path of the page.
 
-    Raises PipelineError where the runs are not there, or cannot be compared.
+    Raises PipelineError if a run is not found, or the runs are not comparable.
     """
     from pipeline.compare import differences, runs
     from pipeline.plots import page
     from pipeline.sweep import ranking
 
-    found = runs.find(tracker, wanted, split)
-    differences.refuse_unlike(found)
-    groups = runs.same_but_seed(found)
+    found = runs.find(tracker, names, split)
+    differences.require_comparable(found)
+    groups = runs.group_seeds(found)
     counted = {run.id for group in groups for run in group}
     if repeats := [f"{run.name} ({run.id[:8]})" for run in found if run.id not in counted]:
-        print(f"left out, the same computation as another run: {', '.join(repeats)}")
+        print(f"not compared, because they repeat another run: {', '.join(repeats)}")
     rows = differences.rows(groups, runs.labels(groups))
-    verdicts = differences.against_the_best(rows)
+    verdicts = differences.to_the_best(rows)
     folder = _folder(found, split)
     data = {"name": found[0].tags["data"], "digest": found[0].tags["data_digest"], "split": split}
     figures = _draw(folder, rows, data["name"], split)
-    listed = [{key: value for key, value in row.items() if key not in ("right", "runs")} for row in rows]
+    listed = [{key: value for key, value in row.items() if key not in ("correct", "runs")} for row in rows]
     content = {"data": data, "rows": listed, "differences": verdicts}
     files.write_json(folder / "comparison.json", content)
     pictures = {name: page.picture(figure) for name, figure in figures.items()}
@@ -61,10 +61,12 @@ def compare(tracker: "Tracker", wanted: list[str], split: str) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.compare", description=main.__doc__)
-    what = "an id or its beginning, a name, a sweep, or a filter of MLflow: \"params.model.name = 'linear'\""
+    what = "the beginning of an id, a name, a sweep, or an MLflow filter: \"params.model.name = 'linear'\""
     parser.add_argument("runs", nargs="+", metavar="RUN", help=what)
-    parser.add_argument("--split", choices=["val", "test"], default="val", help="val chooses; test is for reporting")
-    parser.add_argument("--tracking", help="an option of conf/tracking/; params.yaml's without it")
+    parser.add_argument(
+        "--split", choices=["val", "test"], default="val", help="val to choose a model, test only to report on it"
+    )
+    parser.add_argument("--tracking", help="an option of conf/tracking/; the default is in params.yaml")
     return parser
 
 
@@ -90,13 +92,13 @@ def _draw(folder: Path, rows: list[dict[str, Any]], data: str, split: str) -> di
 
 
 def _folder(found: "list[Run]", split: str) -> Path:
-    """Return the folder of this comparison; the same runs have the same one."""
+    """Return the folder of this comparison; the same runs always have the same folder."""
     key = hashlib.sha256(" ".join([*sorted(run.id for run in found), split]).encode()).hexdigest()[:12]
     return paths.HOME / "outputs" / "compare" / key
 
 
 def _log(tracker: "Tracker", folder: Path, ids: list[str], rows: list[dict[str, Any]]) -> None:
-    """Leave the comparison in MLflow, as a run of its own."""
+    """Log the comparison to MLflow, as a separate run."""
     from pipeline.sweep import ranking
 
     tags = {"source": "compare", "compared": ",".join(i[:8] for i in ids)[:5000]}

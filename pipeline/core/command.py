@@ -23,7 +23,7 @@ HELP = ("-h", "--help")
 def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
     """Return `start`, which takes the arguments of the command line, as a command.
 
-    `--help` prints the function's attribute `usage`, if it has one, and its docstring; without it, `start` does that.
+    `--help` prints the attribute `usage` and the docstring of `start`; without the attribute, `start` handles `--help`.
     A user's mistake prints a line or two on stderr and exits with code 1; Ctrl-C exits with 130.
     """
 
@@ -50,7 +50,7 @@ def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
 
 
 def usage(text: str) -> Callable[[Callable[[list[str]], None]], Callable[[list[str]], None]]:
-    """Return the decorator that sets what `--help` prints as the usage of a command without a parser of its own."""
+    """Return a decorator that sets the usage of a command without an argument parser, for `--help`."""
 
     def decorate(start: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
         start.usage = text  # type: ignore[attr-defined]

@@ -189,14 +189,14 @@ def model_options(model: Any) -> type[Architecture]:
 
 
 class TrainingData(Section):
-    """The dataset of a training, and the classes in the order of the model's outputs."""
+    """The name of the dataset, and the classes in the order of the model's outputs."""
 
     name: str
     classes: Annotated[list[Emotion], Field(min_length=2)]
 
 
 class TrainingSections(Section):
-    """The settings that decide the weights of a training, but for the data."""
+    """The settings that decide the weights, without the dataset."""
 
     model: SerializeAsAny[Architecture]
     augment: Augment

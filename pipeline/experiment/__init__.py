@@ -1,1 +1,1 @@
-"""Train an experiment of conf/experiment/ with several seeds and score it on test."""
+"""Train an experiment of conf/experiment/ with several seeds, and score it on test."""

@@ -1,4 +1,4 @@
-"""Trains a recipe of conf/experiment/ with several seeds, then reads test once for all: a line of README's results."""
+"""Trains an experiment of conf/experiment/ with several seeds, and then scores all models once on test."""
 
 import hashlib
 import shlex
@@ -28,28 +28,30 @@ def main(arguments: list[str]) -> None:
     from pipeline.sweep.sweep import sweep
 
     folders = sweep([f"experiment={name}", *overrides])
-    given = redact(shlex.join(["python", "-m", "pipeline.experiment", *arguments]))
-    result = {"experiment": name, "command": given, **summed(folders)}
-    result["weights"] |= _keep(paths.Outputs(folders[result["seeds"].index(result["weights"]["seed"])]).model, name)
+    shown = redact(shlex.join(["python", "-m", "pipeline.experiment", *arguments]))
+    result = {"experiment": name, "command": shown, **evaluate_seeds(folders)}
+    result["weights"] |= _copy_weights(
+        paths.Outputs(folders[result["seeds"].index(result["weights"]["seed"])]).model, name
+    )
     files.write_json(paths.experiment(name), result)
-    for way, splits in result["accuracy"].items():
-        print(f"{way}: " + ", ".join(f"{split} {summary.accuracy(scores)}" for split, scores in splits.items()))
-    print(f"{paths.weights(name)}: the network of the seed that is best on val")
-    print(f"{paths.experiment(name)}: `python -m pipeline.readme` puts it into README.md and the pages beside it")
+    for method, splits in result["accuracy"].items():
+        print(f"{method}: " + ", ".join(f"{split} {summary.accuracy(scores)}" for split, scores in splits.items()))
+    print(f"{paths.weights(name)}: the model of the seed with the best val accuracy")
+    print(f"{paths.experiment(name)}: `python -m pipeline.readme` writes it to README.md, docs/ and weights/")
 
 
 def _read(arguments: list[str]) -> tuple[str, list[str]]:
-    """Return the recipe's name and the overrides of the sweep; raise PipelineError where they are not those of one."""
+    """Return the name of the experiment and the overrides of the sweep; raise PipelineError if they are not valid."""
     names = sorted({path.stem for path in (paths.CONF / "experiment").glob("*.yaml")} - {"none"})
     name, *overrides = arguments or [""]
     if name not in names:
-        raise PipelineError(f"unknown recipe '{name}'; choose from {', '.join(names)}, the files of conf/experiment/")
+        raise PipelineError(f"unknown experiment '{name}'; choose from {', '.join(names)} (conf/experiment/)")
     check_only(overrides, ("seed", *WHERE))
     return name, overrides if any(o.startswith("seed=") for o in overrides) else [*overrides, SEEDS]
 
 
-def summed(folders: list[Path]) -> dict[str, Any]:
-    """Return what a recipe is worth: the networks that its seeds left in `folders`, each alone and all together."""
+def evaluate_seeds(folders: list[Path]) -> dict[str, Any]:
+    """Return the results of an experiment: of the models in `folders`, one per seed, and of their ensemble."""
     from pipeline.data import arrays
     from pipeline.metrics import calibration, cost, inference
     from pipeline.metrics.splits import scored
@@ -63,22 +65,22 @@ def summed(folders: list[Path]) -> dict[str, Any]:
     splits = {split: arrays.load(home, split, classes) for split in ("val", "test")}
     clean = arrays.clean_test(home, splits["test"])
     score = lambda probabilities: scored(splits, probabilities, clean, classes)  # noqa: E731
-    ways = {"single": inference.predict, "flip TTA": inference.predict_with_flip}
-    predicted: dict[str, list[dict[str, np.ndarray]]] = {way: [] for way in ways}
+    methods = {"single": inference.predict, "flip TTA": inference.predict_with_flip}
+    predicted: dict[str, list[dict[str, np.ndarray]]] = {method: [] for method in methods}
     for folder in folders:
         model = saved.load(paths.Outputs(folder).model)
-        for way, predict in ways.items():
-            predicted[way].append({name: predict(model, split) for name, split in splits.items()})
-    scores = {way: [score(p) for p in each] for way, each in predicted.items()}
-    accuracy = {way: _of_splits(each) for way, each in scores.items()}
+        for method, predict in methods.items():
+            predicted[method].append({name: predict(model, split) for name, split in splits.items()})
+    scores = {method: [score(p) for p in each] for method, each in predicted.items()}
+    accuracy = {method: _by_split(each) for method, each in scores.items()}
     if len(folders) > 1:
-        for way, each in predicted.items():
+        for method, each in predicted.items():
             mean = {name: sum(p[name] for p in each) / len(each) for name in splits}
-            accuracy[f"ensemble, {way}"] = _of_splits([score(mean)])
+            accuracy[f"ensemble, {method}"] = _by_split([score(mean)])
     best = max(range(len(folders)), key=lambda i: scores["single"][i]["val"]["accuracy"])
-    calibrated = [calibration.calibrated(splits, p, classes) for p in predicted["single"]]
+    scaled = [calibration.calibrated(splits, p, classes) for p in predicted["single"]]
     info = saved.info(paths.Outputs(folders[best]).model, len(classes))
-    trusted = {n: calibration.scaled(p, info.temperature) for n, p in predicted["single"][best].items()}
+    calibrated_best = {n: calibration.scaled(p, info.temperature) for n, p in predicted["single"][best].items()}
     histories = [files.read_csv(paths.Outputs(folder).history) for folder in folders]
     return {
         "data": first.data.model_dump(),
@@ -90,23 +92,25 @@ def summed(folders: list[Path]) -> dict[str, Any]:
         "seconds_to_notebook": [seconds_to(notebook.ACCURACY["kaggle_test"], history) for history in histories],
         "accuracy": accuracy,
         "calibration": {
-            "temperature": [c["temperature"] for c in calibrated],
+            "temperature": [s["temperature"] for s in scaled],
             "test_ece": [s["test"]["ece"] for s in scores["single"]],
-            "test_ece_scaled": [c["test"]["ece"] for c in calibrated],
+            "test_ece_scaled": [s["test"]["ece"] for s in scaled],
         },
         "weights": {
             "seed": runs[best].config.seed,
             "temperature": info.temperature,
             "threshold": info.threshold,
-            "confident": {n: calibration.confident(p, splits[n].labels, info.threshold) for n, p in trusted.items()},
+            "confident": {
+                n: calibration.confident(p, splits[n].labels, info.threshold) for n, p in calibrated_best.items()
+            },
             "scores": scores["single"][best],
         },
         **first.model_dump(include={"git_commit", "versions", "hardware"}),
     }
 
 
-def _keep(model: Path, name: str) -> dict[str, Any]:
-    """Copy the file `model` to weights/, whole or not at all, and return what tells it from others."""
+def _copy_weights(model: Path, name: str) -> dict[str, Any]:
+    """Copy the file `model` to weights/, and return its SHA-256 and size in bytes."""
     target = paths.weights(name)
     target.parent.mkdir(exist_ok=True)
     content = model.read_bytes()
@@ -115,17 +119,17 @@ def _keep(model: Path, name: str) -> dict[str, Any]:
 
 
 def seconds_to(accuracy: float, history: list[dict[str, float]]) -> float | None:
-    """Return how long training took to reach `accuracy` on val, with compilation and validation; None if it did not."""
-    passed = 0.0
+    """Return the seconds until val accuracy reached `accuracy`, with compilation and validation; None if it did not."""
+    seconds = 0.0
     for row in history:
-        passed += row["seconds"]
+        seconds += row["seconds"]
         if row["val_accuracy"] >= accuracy:
-            return passed
+            return seconds
     return None
 
 
-def _of_splits(scores: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the accuracy over `scores`, one per seed, of each split."""
+def _by_split(scores: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the accuracy on each split over `scores`, one per seed."""
     return {split: summary.over_seeds([score[split] for score in scores]) for split in scores[0]}
 
 

@@ -64,6 +64,6 @@ def _copy(database: Path, copy: Path) -> str:
                 shutil.copyfile(f"{database}{end}", f"{copy}{end}")
     upgrade.callback(store.uri(copy))
     with store.open_database(copy) as db:
-        for old in store.locations(db) - {database.parent}:  # the store was moved
+        for old in store.folders(db) - {database.parent}:  # the store was moved
             store.move(db, old, database.parent)
     return store.uri(copy)

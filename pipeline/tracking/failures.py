@@ -6,7 +6,7 @@ from pipeline.core.redact import redact
 
 
 def failures() -> tuple[type[Exception], ...]:
-    """Return the exceptions of a store that fails: MLflow's, and those of the libraries that it uses."""
+    """Return the exceptions of a store that fails: of MLflow and of the libraries that it uses."""
     import requests
     from mlflow import MlflowException
     from sqlalchemy.exc import SQLAlchemyError

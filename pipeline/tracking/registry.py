@@ -27,7 +27,7 @@ def name(data: str, classes: list[str]) -> str:
 def offer(tracker: "Tracker", run_id: str, data: dict[str, str], classes: list[str], val_accuracy: float) -> str | None:
     """Register the model of a training run if it is the new champion; return the version's address, or None.
 
-    `data` has the dataset's name and digest; `val_accuracy`, from 0 to 1, is that of the saved weights. Raises
+    `data` has the dataset's name and digest; `val_accuracy`, from 0 to 1, belongs to the saved weights. Raises
     PipelineError if the store fails.
     """
     import mlflow

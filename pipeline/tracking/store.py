@@ -69,13 +69,13 @@ def relocate(mlruns: Path) -> None:
     if not (mlruns / DATABASE).exists():
         return
     with open_database(mlruns / DATABASE) as db:
-        for old in locations(db) - {mlruns}:
+        for old in folders(db) - {mlruns}:
             (mlruns / "artifacts").mkdir(exist_ok=True)  # new runs use this folder, even if the old one was not copied
             move(db, old, mlruns)
             print(f"mlruns/ was moved or copied from {old.parent}: its artifact addresses now point to {mlruns}")
 
 
-def locations(db: sqlite3.Connection) -> set[Path]:
+def folders(db: sqlite3.Connection) -> set[Path]:
     """Return the folders named mlruns in the artifact addresses of the experiments."""
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'experiments'").fetchone():
         return set()

@@ -10,9 +10,9 @@ from pipeline.core.command import command
 
 @command
 def main(arguments: list[str]) -> None:
-    """Serve the store that params.yaml chooses; options besides these go to `mlflow ui`."""
+    """Serve the store of params.yaml; other options are passed to `mlflow ui`."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.ui", description=main.__doc__, allow_abbrev=False)
-    parser.add_argument("--host", default="127.0.0.1", help="%(default)s by default: this machine alone")
+    parser.add_argument("--host", default="127.0.0.1", help="%(default)s by default: only this machine")
     port = os.environ.get("MLFLOW_PORT") or 5000
     parser.add_argument("--port", "-p", type=int, default=port, help="%(default)s by default")
     options, others = parser.parse_known_args(arguments)

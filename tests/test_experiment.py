@@ -1,4 +1,4 @@
-"""A recipe with several seeds: each alone, all together, and test read once for them."""
+"""An experiment with several seeds: each alone, all together, and test read once for them."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from tests.conftest import Project
 
 @pytest.fixture(scope="module")
 def tried(new_project) -> tuple[Project, str, dict]:
-    """Return a project in which a recipe was trained with two seeds, what that printed, and its result."""
+    """Return a project in which an experiment was trained with two seeds, what that printed, and its result."""
     project = new_project("tried")
     project.edit("conf/experiment/demo.yaml", "epochs: 6", "epochs: 2")
     done = project.stage("experiment", "demo", "seed=1,2")
@@ -37,7 +37,7 @@ class TestTried:
         assert set(result["accuracy"]) == {"single", "flip TTA", "ensemble, single", "ensemble, flip TTA"}
         assert "single: val" in printed
 
-    def test_the_network_that_is_best_on_val_is_kept_with_its_scores(self, tried):
+    def test_the_model_that_is_best_on_val_is_stored_with_its_scores(self, tried):
         project, _, result = tried
         kept, each = result["weights"], result["accuracy"]["single"]["val"]["each"]
         assert kept["seed"] == 1 + each.index(max(each))
@@ -48,7 +48,7 @@ class TestTried:
         assert kept["bytes"] == len(content)
         assert kept["sha256"] == hashlib.sha256(content).hexdigest()
 
-    def test_test_is_read_by_the_recipe_and_not_by_its_jobs(self, tried):
+    def test_test_is_read_by_the_experiment_and_not_by_its_jobs(self, tried):
         project, _, result = tried
         predictions = project.path("multirun").glob("*/*/results/predictions*")
         assert {path.name for path in predictions} == {"predictions_val.npz"}
@@ -64,12 +64,12 @@ class TestTried:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["unknown recipe ''", "demo", "sprint"]),
-        (["marathon"], ["unknown recipe 'marathon'", "demo"]),
+        ([], ["unknown experiment ''", "demo", "sprint"]),
+        (["marathon"], ["unknown experiment 'marathon'", "demo"]),
         (["demo", "train.epochs=3"], ["train.epochs=3 would change the experiment", "seed"]),
     ],
 )
-def test_anything_but_a_recipe_is_refused(project, arguments, words):
+def test_anything_but_an_experiment_is_refused(project, arguments, words):
     done = project.stage("experiment", *arguments, check=False)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
