@@ -52,7 +52,7 @@ def summed(folders: list[Path]) -> dict[str, Any]:
     """Return what a recipe is worth: the networks that its seeds left in `folders`, each alone and all together."""
     from pipeline.data import arrays
     from pipeline.metrics import calibration, cost, inference
-    from pipeline.metrics.splits import scored
+    from pipeline.metrics.splits import score_splits
     from pipeline.models import saved
     from pipeline.train import record
 
@@ -62,7 +62,7 @@ def summed(folders: list[Path]) -> dict[str, Any]:
     home = paths.arrays(first.data.name)
     splits = {split: arrays.load(home, split, classes) for split in ("val", "test")}
     clean = arrays.clean_test(home, splits["test"])
-    score = lambda probabilities: scored(splits, probabilities, clean, classes)  # noqa: E731
+    score = lambda probabilities: score_splits(splits, probabilities, clean, classes)  # noqa: E731
     ways = {"single": inference.predict, "flip TTA": inference.predict_with_flip}
     predicted: dict[str, list[dict[str, np.ndarray]]] = {way: [] for way in ways}
     for folder in folders:
