@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks import data
 from pipeline.core import paths, runtime
 from pipeline.data import arrays
-from pipeline.faces.classifier import SHARPNESS, SMALL, Classifier, sharpness
+from pipeline.faces.classifier import MIN_SHARPNESS, MIN_SIDE, Classifier, sharpness
 from pipeline.metrics import calibration
 
 
@@ -31,10 +31,10 @@ def measure() -> Iterator[dict]:
         sure = calibration.confident(found, val.labels, network.info.threshold)
         yield {"what": "... sure, were there no other doubts", "unit": "%", "values": [100 * sure["share"]]}
         if way != "as they are" and "pixels a side" not in way:
-            blurred = 100 * float(np.mean([sharpness(image) < SHARPNESS for image in worse]))
-            yield {"what": f"... taken for blurred (sharpness below {SHARPNESS})", "unit": "%", "values": [blurred]}
+            blurred = 100 * float(np.mean([sharpness(image) < MIN_SHARPNESS for image in worse]))
+            yield {"what": f"... taken for blurred (sharpness below {MIN_SHARPNESS})", "unit": "%", "values": [blurred]}
     least = min(sharpness(image) for image in images if image.std() > 0)
-    yield {"what": f"least sharpness of an image (small is below {SMALL} pixels)", "unit": "", "values": [least]}
+    yield {"what": f"least sharpness of an image (small is below {MIN_SIDE} pixels)", "unit": "", "values": [least]}
 
 
 def _smaller(image: np.ndarray, side: int) -> np.ndarray:

@@ -37,11 +37,11 @@ def measure() -> Iterator[dict]:
         found = [len(detector(frame)) for frame in frames]
         yield {"what": "... faces found in a frame", "unit": "", "values": [float(np.mean(found))]}
         face = detection.crop(frames[0], detection.Box(200, 120, 240))[None]
-        tracker = live.Tracker()
+        tracker = live.FaceTracker()
         parts = {
             "finding faces": lambda frame: detector(frame),
             "predicting one": lambda frame: network.probabilities(face),
-            "all but reading and writing": lambda frame: live.annotated(frame, network, detector, tracker, 30),
+            "all but reading and writing": lambda frame: live.annotate(frame, network, detector, tracker, 30),
         }
         for part, do in parts.items():
             each = [1000 * _seconds(lambda do=do: [do(frame) for frame in frames[:50]]) / 50 for _ in range(ROUNDS)]

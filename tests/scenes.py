@@ -1,4 +1,4 @@
-"""Frames and videos with drawn faces, and a network that answers simply."""
+"""Frames and videos with synthetic faces, and a model whose predictions are simple."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ SIDE = 120
 
 
 def scene(places: list[tuple[int, int]], seed: int = 3, size: tuple[int, int] = (480, 640)) -> np.ndarray:
-    """Return a grey frame, blue first, with a drawn face of 120 pixels at each of `places` (x, y)."""
+    """Return a grey BGR frame with a synthetic face of 120 pixels at each of `places` (x, y)."""
     frame = np.full((*size, 3), 150, np.uint8)
     rng = np.random.default_rng(seed)
     for (x, y), face in zip(places, synthetic.render(np.zeros(len(places), int), rng), strict=True):
@@ -26,15 +26,15 @@ def scene(places: list[tuple[int, int]], seed: int = 3, size: tuple[int, int] = 
 
 
 def clip(path, frames: int) -> None:
-    """Write a video in which a drawn face moves."""
+    """Write a video in which a synthetic face moves."""
     video = output.Video(path, 25)
     for i in range(frames):
         video.write(scene([(200 + 2 * i, 150)]))
     video.finish()
 
 
-def answering(folder: Path) -> Classifier:
-    """Return a network that answers by the mean grey of a face: the darker, the angrier; the lighter, the happier."""
+def grey_classifier(folder: Path) -> Classifier:
+    """Return a model that predicts by the mean grey of a face: angry if dark, happy if light."""
     net = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(7, "softmax")])
     kernel, bias = np.zeros((48 * 48, 7), np.float32), np.full(7, -3, np.float32)
     kernel[:, 0], kernel[:, 3], bias[0], bias[3] = -8 / 48**2, 8 / 48**2, 4, -4

@@ -34,7 +34,7 @@ class Store:
         tags = {"data": "fer2013", "data_digest": digest, "mlflow.source.git.commit": "c0ffee1" * 5, **(tags or {})}
         run_id = self.tracker.create(name, given, tags)
         folder = self.project.path("made")
-        predicted = predictions.Predicted(probabilities, self.labels)
+        predicted = predictions.Predictions(probabilities, self.labels)
         saved = [folder / f"predictions_{split}.npz" for split in splits]
         for file in saved:
             predictions.save(file, predicted)

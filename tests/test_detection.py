@@ -1,4 +1,4 @@
-"""Faces are found where they are, and cut out as those of FER-2013."""
+"""Faces are detected where they are, and cropped like the faces of FER-2013."""
 
 import os
 import tracemalloc
@@ -37,32 +37,32 @@ def test_there_are_none_in_a_strip(shape):
     assert detection.load()(np.full((*shape, 3), 90, np.uint8)) == []
 
 
-def test_a_file_that_is_no_detector_is_refused(tmp_path):
+def test_a_file_that_is_not_a_detector_is_refused(tmp_path):
     (tmp_path / "yunet.onnx").write_bytes(b"no model")
-    with pytest.raises(PipelineError, match="holds no YuNet model"):
+    with pytest.raises(PipelineError, match="is not a YuNet model"):
         detection.load(tmp_path / "yunet.onnx")
 
 
-def test_a_network_of_another_kind_is_refused_before_it_is_used(tmp_path):
+def test_a_model_of_another_kind_is_refused_before_it_is_used(tmp_path):
     given, found = (onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 3, 320, 320]) for n in "xy")
     graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "relu", [given], [found])
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 11)]), tmp_path / "relu.onnx")
-    with pytest.raises(PipelineError, match=r"relu\.onnx holds no YuNet model"):
+    with pytest.raises(PipelineError, match=r"relu\.onnx is not a YuNet model"):
         detection.load(tmp_path / "relu.onnx")
 
 
-def test_a_detector_whose_name_is_no_text_is_refused(tmp_path):
-    with pytest.raises(PipelineError, match="has a name that is no UTF-8; accepted: one that is"):
+def test_a_detector_whose_name_is_not_text_is_refused(tmp_path):
+    with pytest.raises(PipelineError, match="has a name that is not UTF-8; accepted: a UTF-8 name"):
         detection.load(tmp_path / os.fsdecode(b"caf\xe9.onnx"))
 
 
-def test_a_face_of_fer2013_as_a_whole_is_its_own_pixels():
+def test_an_image_of_fer2013_as_one_face_keeps_its_pixels():
     pixels = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
     frame = np.repeat(pixels[:, :, None], 3, axis=2)
     np.testing.assert_array_equal(detection.crop(frame, *detection.whole(frame)), pixels)
 
 
-def test_beyond_the_frame_its_edge_goes_on():
+def test_beyond_the_frame_its_edge_is_repeated():
     frame = np.full((60, 60, 3), 10, np.uint8)
     frame[:, 40:] = 200
     cut = detection.crop(frame, Box(36, 6, 48))
@@ -70,7 +70,7 @@ def test_beyond_the_frame_its_edge_goes_on():
     assert (cut[:, :4] == 10).all()
 
 
-def test_an_oblong_frame_as_a_whole_is_not_squeezed():
+def test_a_long_frame_as_one_face_is_not_distorted():
     frame = np.zeros((48, 96, 3), np.uint8)
     frame[20:28, 44:52] = 255  # a square stays one
     cut = detection.crop(frame, *detection.whole(frame))
@@ -79,7 +79,7 @@ def test_an_oblong_frame_as_a_whole_is_not_squeezed():
 
 
 @pytest.mark.parametrize("shape", [(1, 40_000), (40_000, 1), (9, 40_000)])
-def test_a_strip_as_a_whole_needs_no_memory_for_the_square_around_it(shape):
+def test_a_strip_as_one_face_needs_no_memory_for_the_square_around_it(shape):
     frame = np.zeros((*shape, 3), np.uint8)
     frame[shape[0] // 2 :, shape[1] // 2 if shape[1] > 1 else 0 :] = 200
     tracemalloc.start()

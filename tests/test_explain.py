@@ -1,4 +1,4 @@
-"""Grad-CAM: it points to what an answer depends on, for every network that has maps."""
+"""Grad-CAM: its maps mark the regions that a prediction depends on, for every architecture with convolutions."""
 
 import keras
 import numpy as np
@@ -16,8 +16,8 @@ from tests.conftest import Project
 
 
 @pytest.fixture
-def watching() -> keras.Model:
-    """Return a network that says happy where a picture is light, and angry where it is dark, by the mean of a map."""
+def local_model() -> keras.Model:
+    """Return a model that predicts happy from light regions and angry from dark ones, by the mean of a feature map."""
     net = keras.Sequential([keras.Input((48, 48, 1))])
     net.add(keras.layers.AveragePooling2D(4))
     net.add(keras.layers.Conv2D(7, 1))
@@ -30,10 +30,10 @@ def watching() -> keras.Model:
     return net
 
 
-def test_a_map_points_to_what_speaks_for_the_emotion(watching):
+def test_a_map_marks_the_region_that_supports_the_emotion(local_model):
     images = np.full((2, 48, 48, 1), 0.5, np.float32)
     images[:, 4:12, 32:40], images[:, 28:36, 8:16] = 1.0, 0.0
-    happy, angry = gradcam.maps(watching, images, np.array([3, 0]))
+    happy, angry = gradcam.maps(local_model, images, np.array([3, 0]))
     assert np.unravel_index(happy.argmax(), happy.shape)[0] in range(4, 12)
     assert np.unravel_index(happy.argmax(), happy.shape)[1] in range(32, 40)
     assert np.unravel_index(angry.argmax(), angry.shape)[0] in range(28, 36)
@@ -43,72 +43,72 @@ def test_a_map_points_to_what_speaks_for_the_emotion(watching):
         assert found.max() == pytest.approx(1, abs=1e-6)
 
 
-def test_where_nothing_speaks_for_an_emotion_its_map_is_empty(watching):
-    (fear,) = gradcam.maps(watching, np.zeros((1, 48, 48, 1), np.float32), np.array([2]))
+def test_a_map_is_empty_if_nothing_supports_the_emotion(local_model):
+    (fear,) = gradcam.maps(local_model, np.zeros((1, 48, 48, 1), np.float32), np.array([2]))
     assert (fear == 0).all()
 
 
 @pytest.mark.parametrize("name", sorted({path.stem for path in (paths.CONF / "model").glob("*.yaml")} - {"linear"}))
-def test_every_network_with_convolutions_has_maps(config, name):
+def test_every_architecture_with_convolutions_has_maps(config, name):
     net = models.build(config(f"model={name}").model, 7)
     pixels = np.random.default_rng(0).integers(0, 256, (48, 48), dtype=np.uint8)
     face = {"pixels": pixels, "truth": "fear", "prediction": "happy"}
-    (found,) = gradcam.explained(net, [face], list(EMOTIONS))
+    (found,) = gradcam.explain(net, [face], list(EMOTIONS))
     assert set(found["maps"]) == {"fear", "happy"}
     assert all(each.shape == (48, 48) and np.isfinite(each).all() for each in found["maps"].values())
 
 
 @pytest.mark.parametrize("settings", [["model.crop=0", "model.patch=12"], ["model.crop=4", "model.patch=8"]])
-def test_a_network_of_coarse_maps_has_them_too(config, settings):
+def test_an_architecture_with_coarse_feature_maps_has_maps(config, settings):
     net = models.build(config("model=patch_cnn", "model.widths=[8, 16]", *settings).model, 7)
     images = np.random.default_rng(0).random((2, 48, 48, 1), np.float32)
     assert gradcam.maps(net, images, np.array([3, 0])).max() == pytest.approx(1)
 
 
-def test_a_network_without_convolutions_is_not_explained(config):
+def test_an_architecture_without_convolutions_has_no_maps(config):
     net = models.build(config("model=linear").model, 7)
     face = {"pixels": np.zeros((48, 48), np.uint8), "truth": None, "prediction": "happy"}
-    assert gradcam.explained(net, [face], list(EMOTIONS)) == []
+    assert gradcam.explain(net, [face], list(EMOTIONS)) == []
 
 
-def test_pictures_are_looked_at_until_there_are_faces_enough(tmp_path):
+def test_pictures_are_read_until_there_are_enough_faces(tmp_path):
     (tmp_path / "pictures").mkdir()
-    for i in range(explain.MOST):
+    for i in range(explain.MAX_FACES):
         Image.new("L", (60, 50), 10 * i).save(tmp_path / f"pictures/{i:02}.png")
     (tmp_path / "pictures/last.png").write_text("no picture")
-    (tmp_path / "pictures/a film.mp4").write_text("no video: it is passed over")
-    network = scenes.answering(tmp_path)
-    assert len(explain.of_pictures(network, [str(tmp_path / "pictures")], whole=True)) == explain.MOST
+    (tmp_path / "pictures/a film.mp4").write_text("not a video: it is skipped")
+    classifier = scenes.grey_classifier(tmp_path)
+    assert len(explain.detect_faces(classifier, [str(tmp_path / "pictures")], whole=True)) == explain.MAX_FACES
     (tmp_path / "pictures/00.png").unlink()
-    with pytest.raises(PipelineError, match=r"last\.png is no picture"):
-        explain.of_pictures(network, [str(tmp_path / "pictures")], whole=True)
+    with pytest.raises(PipelineError, match=r"last\.png is not a readable picture"):
+        explain.detect_faces(classifier, [str(tmp_path / "pictures")], whole=True)
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
     (tmp_path / "a film.mp4").touch()
     with pytest.raises(PipelineError, match=f"no picture in {tmp_path}; accepted: .bmp .gif .jpeg .jpg "):
-        explain.of_pictures(None, [str(tmp_path)], whole=True)
+        explain.detect_faces(None, [str(tmp_path)], whole=True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("a.png --data synthetic", "--data means nothing with pictures; accepted: "),
-        ("a.png --split test", "--split means nothing with pictures; accepted: "),
-        ("a.png --images 0", "--images means nothing with pictures; accepted: "),
-        ("--whole", "--whole means nothing without pictures; accepted: "),
-        ("--images a", "--images a; accepted: numbers from 0, with commas between them"),
-        ("--out x.jpg", "x.jpg would hold a PNG picture; accepted: a name with .png at its end"),
+        ("a.png --data synthetic", "--data has no effect with pictures; accepted: "),
+        ("a.png --split test", "--split has no effect with pictures; accepted: "),
+        ("a.png --images 0", "--images has no effect with pictures; accepted: "),
+        ("--whole", "--whole has no effect without pictures; accepted: "),
+        ("--images a", "--images a; accepted: numbers from 0, separated by commas"),
+        ("--out x.jpg", "x.jpg does not end in .png; accepted: a name that ends in .png"),
     ],
 )
-def test_options_that_would_be_passed_over_are_refused(arguments, message):
+def test_options_without_effect_are_refused(arguments, message):
     with pytest.raises(PipelineError, match=message):
         explain.main.__wrapped__(arguments.split())
 
 
-def test_more_images_than_are_drawn_are_refused():
+def test_too_many_images_are_refused():
     with pytest.raises(PipelineError, match="25 images are chosen; accepted: at most 24"):
-        explain.of_split(None, "fer2013", "val", list(range(explain.MOST + 1)))
+        explain.split_examples(None, "fer2013", "val", list(range(explain.MAX_FACES + 1)))
 
 
 @pytest.mark.slow
@@ -125,8 +125,8 @@ class TestCommand:
         ("arguments", "message"),
         [
             (["--data", "synthetic", "--images", "99"], "test has no image 99; accepted: 0 to 13"),
-            (["empty.png"], "no face is found; --whole takes each picture as one"),
-            (["empty.png", "film.MP4"], "film.MP4 is a video; accepted: pictures, and folders of them"),
+            (["empty.png"], "no face is found; --whole treats each picture as one"),
+            (["empty.png", "film.MP4"], "film.MP4 is a video; accepted: pictures, and folders of pictures"),
             (["--data", "nothing"], "`python -m pipeline.download data=nothing` and `python -m pipeline.preprocess "),
         ],
     )

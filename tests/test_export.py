@@ -1,4 +1,4 @@
-"""Exported networks: LiteRT and ONNX files answer as the .h5 does, and one that does not is not kept."""
+"""Exported models: LiteRT and ONNX files predict as the .h5 does; a file that does not is deleted."""
 
 import csv
 import shutil
@@ -18,13 +18,13 @@ from pipeline.models import runtimes, saved
 from pipeline.models.saved import ModelInfo
 from tests.conftest import Project
 
-NETWORKS = ("mini_xception", "patch_cnn")
-"""Those with layers that a converter may not know; the others are made of ordinary ones."""
+ARCHITECTURES = ("mini_xception", "patch_cnn")
+"""The architectures with layers that a converter may not support; the others have only common layers."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_answers_in_every_runtime_as_in_keras(config, name, tmp_path):
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_architecture_gives_the_same_probabilities_in_every_runtime(config, name, tmp_path):
     net = models.build(config(f"model={name}").model, 7)
     images = np.random.default_rng(0).random((5, 48, 48, 1), dtype=np.float32)
     net.save(tmp_path / "model.h5", include_optimizer=False)
@@ -42,7 +42,7 @@ def test_every_network_answers_in_every_runtime_as_in_keras(config, name, tmp_pa
 
 @pytest.fixture
 def trained(finished, tmp_path) -> Project:
-    """Return a project with a linear network that knows the images of val and test by heart, sure of each."""
+    """Return a project with a linear model that was trained on val and test, and is correct and confident on them."""
     copy = tmp_path / "copy"
     shutil.copytree(finished.folder, copy, ignore=shutil.ignore_patterns(".dvc", "mlruns", "results"))
     project = Project(copy)
@@ -62,7 +62,7 @@ def trained(finished, tmp_path) -> Project:
 @pytest.mark.slow
 @pytest.mark.xdist_group("finished")
 class TestCommand:
-    def test_the_files_stand_beside_the_network_with_their_scores(self, trained):
+    def test_the_files_are_beside_the_model_with_their_scores(self, trained):
         printed = trained.stage("export").stdout
         rows = list(csv.DictReader(trained.path("models/model-export.csv").open()))
         assert [row["file"] for row in rows] == ["model.h5", "model.tflite", "model-int8.tflite", "model.onnx"]
@@ -71,7 +71,7 @@ class TestCommand:
             assert int(row["bytes"]) == trained.path(f"models/{row['file']}").stat().st_size
             assert f"{row['file']} " in printed
 
-    def test_a_file_that_answers_otherwise_is_not_kept(self, trained):
+    def test_a_file_with_other_predictions_is_not_kept(self, trained):
         net = saved.load(trained.path("models/model.h5"))
         kernel, bias = net.get_weights()
         # int8 has 256 steps for all emotions' scores together: one that is far away leaves none for the others.
@@ -79,7 +79,7 @@ class TestCommand:
         net.set_weights([kernel, bias])
         net.save(trained.path("models/model.h5"), include_optimizer=False)
         for name in ("model-int8.tflite", "model-export.csv"):
-            trained.path(f"models/{name}").write_text("of another network")
+            trained.path(f"models/{name}").write_text("of another model")
         done = trained.stage("export", check=False)
         assert done.returncode == 1
         assert done.stderr.splitlines()[-1].startswith("error: not kept: model-int8.tflite has a val_accuracy of")
@@ -87,14 +87,14 @@ class TestCommand:
         assert [row["file"] for row in csv.DictReader(trained.path("models/model-export.csv").open())] == kept
         assert {p.name for p in trained.path("models").iterdir()} == {*kept, "model-export.csv"}
 
-    def test_the_emotions_are_those_that_the_network_names(self, trained):
-        network = trained.path("runs/lr=0.01/model.h5")
-        network.parent.mkdir(parents=True)
-        trained.path("models/model.h5").rename(network)
-        three_emotions(network, ["surprise", "angry", "happy"])
+    def test_the_emotions_are_those_of_the_model(self, trained):
+        model = trained.path("runs/lr=0.01/model.h5")
+        model.parent.mkdir(parents=True)
+        trained.path("models/model.h5").rename(model)
+        three_emotions(model, ["surprise", "angry", "happy"])
         printed = trained.stage("export", "runs/lr=0.01/model.h5", "data=synthetic").stdout
         assert printed.splitlines()[0] == "runs/lr=0.01/model.h5: surprise, angry, happy"
-        for row in csv.DictReader(network.with_name("model-export.csv").open()):
+        for row in csv.DictReader(model.with_name("model-export.csv").open()):
             assert float(row["agreement"]) == float(row["val_accuracy"]) == float(row["test_accuracy"]) == 1
 
     def test_an_emotion_of_which_there_are_no_images_is_refused(self, trained):
@@ -103,35 +103,33 @@ class TestCommand:
         older.write_text("an older one")
         done = trained.stage("export", check=False)
         assert done.returncode == 1
-        assert "names the emotion smile, and synthetic has no images of it; accepted: data=NAME" in done.stderr
+        assert "has the emotion smile, and synthetic has no images of it; accepted: data=NAME" in done.stderr
         assert "Traceback" not in done.stderr
         assert older.exists()
 
 
-def three_emotions(path: Path, named: list[str]) -> None:
-    """Make the network in `path` one that tells surprise, angry and happy apart, and calls them `named`."""
+def three_emotions(path: Path, classes: list[str]) -> None:
+    """Replace the model in `path` by one with the outputs surprise, angry and happy, whose classes are `classes`."""
     kernel, bias = saved.load(path).get_weights()
     net = keras.Sequential(
         [keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
     )
     net.set_weights([kernel[:, [6, 0, 3]], bias[[6, 0, 3]]])
-    saved.save(net, path, ModelInfo(named, 1.0, 0.0))
+    saved.save(net, path, ModelInfo(classes, 1.0, 0.0))
 
 
 @pytest.mark.parametrize("arguments", [["nothing.h5"], ["params.yaml"]])
-def test_anything_but_a_network_is_refused(project, arguments):
+def test_anything_but_a_model_is_refused(project, arguments):
     done = project.stage("export", *arguments, check=False)
     assert done.returncode == 1
     assert f"{arguments[0]} is not an .h5 file; accepted: " in done.stderr
 
 
-def test_a_setting_that_changes_nothing_is_refused(project):
+def test_a_setting_without_effect_is_refused(project):
     project.path("model.h5").touch()
     done = project.stage("export", "model.h5", "data=synthetic", "data.classes=[happy,sad]", check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        "error: data.classes changes nothing: the network is exported as it is; accepted: data="
-    )
+    assert done.stderr.startswith("error: data.classes has no effect: the model is exported as it is; accepted: data=")
 
 
 def test_help_says_what_the_command_does(project):
@@ -140,8 +138,8 @@ def test_help_says_what_the_command_does(project):
 
 @pytest.mark.parametrize("name", ["model.h5", "model.tflite", "model.onnx"])
 def test_a_damaged_file_is_refused_by_name(tmp_path, name):
-    (tmp_path / name).write_bytes(b"not a network at all")
-    with pytest.raises(PipelineError, match=f"{name} (holds no|is not a readable)"):
+    (tmp_path / name).write_bytes(b"not a model at all")
+    with pytest.raises(PipelineError, match=f"{name} is not a readable"):
         runtimes.load(tmp_path / name)
 
 

@@ -1,4 +1,4 @@
-"""A camera: faces are followed and smoothed, in a window or into a video."""
+"""A camera: faces are tracked and their predictions smoothed, in a window or a video."""
 
 import os
 import shutil
@@ -22,12 +22,12 @@ SHAPE = (480, 640, 3)
 
 
 @pytest.fixture(scope="module")
-def answering(tmp_path_factory) -> Classifier:
-    return scenes.answering(tmp_path_factory.mktemp("network"))
+def classifier(tmp_path_factory) -> Classifier:
+    return scenes.grey_classifier(tmp_path_factory.mktemp("model"))
 
 
-def test_a_face_is_followed_smoothed_and_forgotten():
-    tracker = live.Tracker()
+def test_a_face_is_tracked_smoothed_and_dropped():
+    tracker = live.FaceTracker()
     first, second = np.eye(7)[0], np.eye(7)[3]
     tracker.update(SHAPE, [Box(0, 0, 100)], first[None])
     (track,) = tracker.update(SHAPE, [Box(4, 2, 100)], second[None])
@@ -40,26 +40,26 @@ def test_a_face_is_followed_smoothed_and_forgotten():
     assert tracker.update(SHAPE, [], np.empty((0, 7))) == []
 
 
-def test_in_frames_of_another_shape_nothing_is_remembered(answering):
-    tracker = live.Tracker()
+def test_in_frames_of_another_shape_no_face_is_kept(classifier):
+    tracker = live.FaceTracker()
     right = lambda frame: [Box(500, 100, 120)]  # noqa: E731
-    live.annotated(np.zeros(SHAPE, np.uint8), answering, right, tracker, None)
+    live.annotate(np.zeros(SHAPE, np.uint8), classifier, right, tracker, None)
     assert len(tracker.tracks) == 1
-    live.annotated(np.zeros((640, 480, 3), np.uint8), answering, lambda frame: [], tracker, None)
+    live.annotate(np.zeros((640, 480, 3), np.uint8), classifier, lambda frame: [], tracker, None)
     assert tracker.tracks == []
 
 
-def test_without_a_display_the_frames_become_a_video(answering, tmp_path, capsys):
+def test_without_a_display_the_frames_become_a_video(classifier, tmp_path, capsys):
     clip(tmp_path / "clip.mp4", 12)
-    live.watch(str(tmp_path / "clip.mp4"), answering, detection.load(longest=live.LONGEST), tmp_path, headless=True)
+    live.watch(str(tmp_path / "clip.mp4"), classifier, detection.load(longest=live.LONGEST), tmp_path, headless=True)
     written = [frame.pixels for frame in media.frames(tmp_path / "camera.mp4")]
     assert len(written) == 12
-    assert written[0].shape[1] > 640  # the bars stand beside the picture
+    assert written[0].shape[1] > 640  # the bars are beside the picture
     assert media.rate(tmp_path / "camera.mp4") == 25
     assert "12 frames, " in capsys.readouterr().out
 
 
-def test_ctrl_c_ends_it_and_keeps_the_video(answering, tmp_path, capsys):
+def test_ctrl_c_ends_it_and_keeps_the_video(classifier, tmp_path, capsys):
     clip(tmp_path / "clip.mp4", 9)
     shown = []
 
@@ -69,15 +69,15 @@ def test_ctrl_c_ends_it_and_keeps_the_video(answering, tmp_path, capsys):
             raise KeyboardInterrupt
         return []
 
-    live.watch(str(tmp_path / "clip.mp4"), answering, interrupted, tmp_path, headless=True)
+    live.watch(str(tmp_path / "clip.mp4"), classifier, interrupted, tmp_path, headless=True)
     assert len(list(media.frames(tmp_path / "camera.mp4"))) == 3
     assert "3 frames, " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("source", ["77", "99999999999", "²"])
-def test_a_camera_that_is_not_there_is_an_error(answering, tmp_path, source):
+def test_a_camera_that_is_not_there_is_an_error(classifier, tmp_path, source):
     with pytest.raises(PipelineError, match=f"{source} cannot be opened"):
-        live.watch(source, answering, detection.load(), tmp_path, headless=True)
+        live.watch(source, classifier, detection.load(), tmp_path, headless=True)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""Pictures and videos become frames, and what cannot be read is named."""
+"""Pictures and videos become frames; an error names an unreadable file."""
 
 import io
 
@@ -34,7 +34,7 @@ def test_pictures_of_every_kind_become_upright_frames_of_eight_bits(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["broken.png", "broken.mp4", "missing.jpg", "missing.mp4"])
-def test_what_cannot_be_read_is_an_error_that_names_it(tmp_path, name):
+def test_an_error_names_the_unreadable_file(tmp_path, name):
     if name.startswith("broken"):
         (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     with pytest.raises(PipelineError, match=name):
@@ -55,9 +55,9 @@ def test_a_picture_whose_levels_have_no_bounds_is_refused(tmp_path):
         list(media.frames(tmp_path / "x.tif"))
 
 
-def test_a_picture_that_another_program_would_draw_is_refused(tmp_path):
+def test_a_picture_that_would_run_another_program_is_refused(tmp_path):
     Image.fromarray(scene([(9, 9)])).save(tmp_path / "drawn.eps")
-    with pytest.raises(PipelineError, match=r"drawn\.eps is no picture or video that can be read"):
+    with pytest.raises(PipelineError, match=r"drawn\.eps is not a readable picture or video"):
         list(media.frames(tmp_path / "drawn.eps"))
 
 
@@ -70,7 +70,7 @@ def test_a_picture_too_large_is_refused_before_it_is_decoded(tmp_path, monkeypat
         list(media.frames(tmp_path / "huge.png"))
 
 
-def test_a_folder_gives_its_pictures_in_order_but_not_those_written_into_it(tmp_path):
+def test_a_folder_yields_its_pictures_in_order_without_those_of_the_output_folder(tmp_path):
     for name in ("b.png", "a/c.jpg", "a/notes.txt", "out/b.png.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -78,15 +78,15 @@ def test_a_folder_gives_its_pictures_in_order_but_not_those_written_into_it(tmp_
     assert names == ["a/c.jpg", "b.png", "2-b.png"]
 
 
-def test_each_name_is_another_one(tmp_path):
+def test_names_are_unique(tmp_path):
     given = ["a/x.jpg", "b/x.jpg", "c/2-x.jpg", "d/x.jpg", "e/2-x.jpg"]
     names = [name for name, _ in media.files(given, tmp_path)]
     assert names == ["x.jpg", "2-x.jpg", "2-2-x.jpg", "3-x.jpg", "3-2-x.jpg"]
 
 
-def test_a_file_is_read_wherever_the_answers_go_but_a_folder_is_not_written_into(tmp_path):
+def test_a_file_in_the_output_folder_is_read_but_the_output_folder_itself_is_refused(tmp_path):
     (tmp_path / "b.png").touch()
     assert [name for name, _ in media.files([str(tmp_path / "b.png")], tmp_path)] == ["b.png"]
     assert [name for name, _ in media.files([str(tmp_path)], tmp_path.parent)] == ["b.png"]
-    with pytest.raises(PipelineError, match="is where answers are written; accepted: another folder"):
+    with pytest.raises(PipelineError, match="is the output folder; accepted: another folder"):
         list(media.files([str(tmp_path)], tmp_path))

@@ -9,10 +9,10 @@ import pytest
 from pipeline.core.constants import IMAGE_SIZE
 from pipeline.data import batches, layouts
 from pipeline.data.arrays import Split
-from pipeline.faces.classifier import Answer, Face
+from pipeline.faces import rows
+from pipeline.faces.classifier import Face, Prediction
 from pipeline.faces.detection import Box
 from pipeline.metrics import calibration, inference, scores
-from pipeline.predict import output
 from tests.settings import AS_THEY_ARE
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
@@ -106,8 +106,8 @@ def test_the_flip_of_training_images_is_left_and_right():
 
 def test_a_line_of_predict_has_each_probability_below_its_class():
     probabilities = np.array([0.01, 0.02, 0.04, 0.5, 0.08, 0.16, 0.19])
-    face = Face(Box(3, 5, 40), Answer("happy", probabilities, ""))
-    (row,) = output.rows("a.jpg", None, [face], EMOTIONS)
+    face = Face(Box(3, 5, 40), Prediction("happy", probabilities, ""))
+    (row,) = rows.of_frame("a.jpg", None, [face], EMOTIONS)
     assert {name: row[name] for name in EMOTIONS} == dict(zip(EMOTIONS, probabilities.tolist(), strict=True))
     assert [row[key] for key in ("file", "face", "x", "y", "side")] == ["a.jpg", 1, 3, 5, 40]
 

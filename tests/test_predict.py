@@ -1,4 +1,4 @@
-"""The command: boxes, bars, and a line for each face; what cannot be read is left out and told."""
+"""The command: boxes, bars, and a line for each face; unreadable files are skipped with a warning."""
 
 import csv
 import json
@@ -16,6 +16,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.faces import detection, drawing, media
 from pipeline.faces.classifier import Classifier
 from pipeline.faces.detection import Box
+from pipeline.faces.rows import NO_FACE
 from pipeline.models import saved
 from pipeline.predict import __main__ as predict
 from pipeline.predict import output
@@ -25,21 +26,21 @@ from tests.scenes import SIDE, clip, scene
 
 
 @pytest.fixture(scope="module")
-def answering(tmp_path_factory) -> Classifier:
-    return scenes.answering(tmp_path_factory.mktemp("network"))
+def classifier(tmp_path_factory) -> Classifier:
+    return scenes.grey_classifier(tmp_path_factory.mktemp("model"))
 
 
-def test_a_drawing_holds_the_frame_and_a_card_for_each_face(answering):
+def test_a_drawing_holds_the_frame_and_a_card_for_each_face(classifier):
     frame = scene([(40, 60), (300, 40)])
-    (found,) = answering.faces([frame], [[Box(40, 60, SIDE), Box(300, 40, SIDE)]])
+    (faces,) = classifier.faces([frame], [[Box(40, 60, SIDE), Box(300, 40, SIDE)]])
     plain = drawing.annotate(frame, [], list(EMOTIONS))
-    drawn = drawing.annotate(frame, found, list(EMOTIONS))
+    drawn = drawing.annotate(frame, faces, list(EMOTIONS))
     np.testing.assert_array_equal(drawn[200:, :640][: 480 - 200], frame[200:])  # below the boxes nothing is changed
     assert (drawn[60, 40:160] != frame[60, 40:160]).any()
     assert drawn.shape[0] == plain.shape[0] == 480
-    many = drawing.annotate(frame, found * 6, list(EMOTIONS))
+    many = drawing.annotate(frame, faces * 6, list(EMOTIONS))
     assert many.shape[1] > drawn.shape[1]
-    assert drawing.annotate(frame, found * 6, list(EMOTIONS), columns=1).shape == drawn.shape
+    assert drawing.annotate(frame, faces * 6, list(EMOTIONS), columns=1).shape == drawn.shape
 
 
 def test_a_strip_is_enlarged_no_further_than_can_be_held():
@@ -61,7 +62,7 @@ def test_a_video_of_any_rate_is_written(tmp_path, rate, written):
     assert len(list(media.frames(tmp_path / "video.mp4"))) == 3
 
 
-def test_a_video_for_which_there_is_no_room_is_none(tmp_path):
+def test_a_video_without_room_on_disk_is_deleted(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     video = output.Video(tmp_path / "video.mp4", 25)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # a file cannot grow further, as on a full disk
@@ -75,7 +76,7 @@ def test_a_video_for_which_there_is_no_room_is_none(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_video_that_cannot_be_written_is_left_out_and_the_rest_is_done(answering, tmp_path, capsys):
+def test_a_video_that_cannot_be_written_is_skipped_and_the_rest_is_done(classifier, tmp_path, capsys):
     (tmp_path / "given").mkdir()
     clip(tmp_path / "given/a.mp4", 2)
     strip = cv2.VideoWriter(str(tmp_path / "given/b.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (9000, 48))
@@ -84,8 +85,8 @@ def test_a_video_that_cannot_be_written_is_left_out_and_the_rest_is_done(answeri
     strip.release()
     Image.new("L", (48, 48), 90).save(tmp_path / "given/c.png")
     given, out = [str(tmp_path / "given")], tmp_path / "out"
-    assert predict.predict(given, answering, detection.load(), out, "csv", pictures=True) == 1
-    assert capsys.readouterr().err.count("b.avi.mp4 cannot be written, with 18164 x 128 pixels") == 1
+    assert predict.predict(given, classifier, detection.load(), out, "csv", pictures=True) == 1
+    assert capsys.readouterr().err.count("b.avi.mp4 cannot be written, with 18186 x 128 pixels") == 1
     assert {path.name for path in out.iterdir()} == {"a.mp4.mp4", "c.png.png", "faces.csv"}
     rows = list(csv.DictReader((out / "faces.csv").open()))
     assert [row["frame"] for row in rows if row["file"] == "b.avi"] == ["0", "1", "2"]
@@ -102,11 +103,11 @@ def test_a_folder_without_pictures_and_videos_is_refused(tmp_path):
     ("arguments", "message"),
     [
         ("b.png --camera 0", "files and a camera are given; accepted: "),
-        ("--camera 0 --whole", "--whole means nothing with --camera; accepted: "),
-        ("--camera 0 --lines csv", "--lines means nothing with --camera; accepted: "),
-        ("--camera 0 --no-pictures", "--no-pictures means nothing with --camera; accepted: "),
-        ("b.png --headless", "--headless means nothing without --camera; accepted: "),
-        ("b.png --whole --detector yunet.onnx", "--detector means nothing with --whole; accepted: "),
+        ("--camera 0 --whole", "--whole has no effect with --camera; accepted: "),
+        ("--camera 0 --lines csv", "--lines has no effect with --camera; accepted: "),
+        ("--camera 0 --no-pictures", "--no-pictures has no effect with --camera; accepted: "),
+        ("b.png --headless", "--headless has no effect without --camera; accepted: "),
+        ("b.png --whole --detector yunet.onnx", "--detector has no effect with --whole; accepted: "),
     ],
 )
 def test_options_that_exclude_each_other_are_refused(arguments, message):
@@ -128,19 +129,19 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.xdist_group("finished")
 class TestCommand:
-    def test_all_that_can_be_read_is_done_and_the_exit_code_tells_of_the_rest(
+    def test_all_readable_files_are_done_and_the_exit_code_reports_the_others(
         self, finished: Project, folder, tmp_path
     ):
         model = str(finished.path("models/model.h5"))
         done = finished.stage("predict", str(folder), "--model", model, "--out", str(tmp_path), check=False)
         assert done.returncode == 1
         assert "warning: " in done.stderr
-        assert "broken.jpg is no picture or video that can be read" in done.stderr
+        assert "broken.jpg is not a readable picture or video" in done.stderr
         assert "Traceback" not in done.stderr
         rows = list(csv.DictReader((tmp_path / "faces.csv").open()))
         assert {row["file"] for row in rows} == {"clip.mp4", "faces.png", "nobody.jpg", "strip.png"}
         assert [int(r["frame"]) for r in rows if r["file"] == "clip.mp4" and r["face"] in ("", "1")] == list(range(5))
-        assert [row["answer"] for row in rows if row["file"] in ("nobody.jpg", "strip.png")] == 2 * [output.NO_FACE]
+        assert [row["prediction"] for row in rows if row["file"] in ("nobody.jpg", "strip.png")] == 2 * [NO_FACE]
         for row in rows:
             if row["face"]:
                 assert sum(float(row[emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
@@ -148,7 +149,7 @@ class TestCommand:
         assert written == {"faces.csv", "faces.png.png", "nobody.jpg.png", "strip.png.png", "clip.mp4.mp4"}
 
     @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take names in UTF-8 alone")
-    def test_a_name_that_is_no_text_is_written_as_one(self, finished: Project, tmp_path):
+    def test_a_name_that_is_not_text_is_written_as_text(self, finished: Project, tmp_path):
         picture, video = (tmp_path / os.fsdecode(name) for name in (b"caf\xe9.png", b"caf\xe9.mp4"))
         Image.new("L", (48, 48), 90).save(tmp_path / "face.png")
         (tmp_path / "face.png").rename(picture)
@@ -167,13 +168,15 @@ class TestCommand:
         assert json.loads((tmp_path / "jsonl/faces.jsonl").read_text())["file"] == picture.name
 
     @pytest.mark.parametrize("model", ["run", "models:/synthetic@champion"])
-    def test_each_way_to_name_a_network_gives_what_evaluate_scores(self, finished: Project, tmp_path, model):
+    def test_each_way_to_name_a_model_gives_the_probabilities_that_evaluate_scores(
+        self, finished: Project, tmp_path, model
+    ):
         run = json.loads(finished.path("results/run.json").read_text())["mlflow_run_id"]
         pixels = np.random.default_rng(4).integers(0, 256, (48, 48), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "face.png")
         arguments = ["--whole", "--lines", "jsonl", "--no-pictures", "--out", str(tmp_path / "out")]
-        named = run[:12] if model == "run" else model
-        finished.stage("predict", str(tmp_path / "face.png"), "--model", named, *arguments)
+        name = run[:12] if model == "run" else model
+        finished.stage("predict", str(tmp_path / "face.png"), "--model", name, *arguments)
         (row,) = [json.loads(line) for line in (tmp_path / "out/faces.jsonl").read_text().splitlines()]
         path = finished.path("models/model.h5")
         net = saved.load(path)
@@ -184,7 +187,7 @@ class TestCommand:
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
-        [([], "nothing to look at; accepted: "), (["face.png", "--model", "abcdef12"], "0 runs of ")],
+        [([], "no files and no camera are given; accepted: "), (["face.png", "--model", "abcdef12"], "0 runs of ")],
     )
     def test_a_mistake_is_one_line(self, finished: Project, arguments, message):
         done = finished.stage("predict", *arguments, check=False)

@@ -9,7 +9,7 @@ from jinja2 import UndefinedError
 
 from pipeline.core import files, paths
 from pipeline.evaluate import report
-from pipeline.plots.page import _shown
+from pipeline.plots.page import _setting
 from pipeline.train import record
 
 FIGURES = [
@@ -194,7 +194,7 @@ def test_hostile_names_are_escaped(page):
     ],
 )
 def test_settings_show_no_secrets(value, shown):
-    assert _shown(value) == shown
+    assert _setting(value) == shown
 
 
 def test_commit_that_does_not_give_the_numbers_is_said_to(page):
@@ -254,7 +254,7 @@ def test_what_is_averaged_or_scaled_stands_apart(page):
     parts["metrics"]["ensemble_flip_tta"] = parts["metrics"]["ensemble"] = parts["metrics"]["flip_tta"]
     text = page(parts)
     assert "test, ensemble flip tta" in text
-    assert "Ensemble: the mean over this network" in text
+    assert "Ensemble: the mean over this model" in text
     for way in ("flip_tta", "ensemble", "ensemble_flip_tta"):
         del parts["metrics"][way]
     assert "flip tta" not in page(parts)

@@ -1,4 +1,4 @@
-"""MLflow's model server with a trained network: pictures in over http, named probabilities or a clear error out."""
+"""MLflow's model server with a trained model: pictures over HTTP give predictions, or an error with a reason."""
 
 import base64
 import io
@@ -70,16 +70,18 @@ def test_training_prediction_export_and_service_give_equal_probabilities(server,
     from pipeline.metrics import calibration, inference
     from pipeline.models import runtimes
 
-    network = Classifier(finished.path("models/model.h5"))
+    classifier = Classifier(finished.path("models/model.h5"))
     split = arrays.load(finished.path("data/arrays/synthetic"), "val", list(EMOTIONS))
     pixels = split.images()
-    in_training = calibration.scaled(inference.predict(network.model, split), network.info.temperature)
-    np.testing.assert_allclose(network.probabilities(pixels), in_training, atol=1e-6)
+    in_training = calibration.scaled(inference.predict(classifier.model, split), classifier.info.temperature)
+    np.testing.assert_allclose(classifier.probabilities(pixels), in_training, atol=1e-6)
     for name, ending in formats.ENDINGS.items():
         if name != formats.INT8:
-            formats.write(network.model, name, tmp_path / f"model{ending}", batches.to_unit(pixels).numpy())
+            formats.write(classifier.model, name, tmp_path / f"model{ending}", batches.to_unit(pixels).numpy())
             exported = runtimes.load(tmp_path / f"model{ending}")(batches.to_unit(pixels).numpy())
-            np.testing.assert_allclose(calibration.scaled(exported, network.info.temperature), in_training, atol=1e-5)
+            np.testing.assert_allclose(
+                calibration.scaled(exported, classifier.info.temperature), in_training, atol=1e-5
+            )
     for pictures in ([encoded(each) for each in pixels], pixels.tolist()):
         status, answer = ask(server, pictures)
         assert status == 200
@@ -87,9 +89,9 @@ def test_training_prediction_export_and_service_give_equal_probabilities(server,
         np.testing.assert_allclose(found, in_training, atol=1e-4)
 
 
-def test_a_photograph_is_searched_for_a_face_or_is_one(server):
+def test_a_photograph_is_searched_for_a_face_or_taken_as_one(server):
     status, answer = ask(server, [encoded(np.full((200, 300, 3), 90, np.uint8))])
-    assert (status, answer["predictions"][0]["answer"]) == (200, "no face")
+    assert (status, answer["predictions"][0]["prediction"]) == (200, "no face")
     status, answer = ask(server, [encoded(np.full((200, 300, 3), 90, np.uint8))], whole=True)
     assert answer["predictions"][0]["side"] == 300
 
@@ -101,7 +103,7 @@ def test_the_documented_command_sends_a_picture_longer_than_an_argument_may_be(s
     (tmp_path / "noise.png").write_bytes(base64.b64decode(encoded(noise)))
     command = command.replace("docs/faces.png", "noise.png").replace("http://127.0.0.1:5001", server)
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
-    assert "answer" in json.loads(done.stdout)["predictions"][0], done.stderr
+    assert "prediction" in json.loads(done.stdout)["predictions"][0], done.stderr
 
 
 @pytest.mark.parametrize(
@@ -109,17 +111,17 @@ def test_the_documented_command_sends_a_picture_longer_than_an_argument_may_be(s
     [
         ("%%%", "picture 0 is neither base64 nor an array"),
         ("ü", "picture 0 is neither base64 nor an array"),
-        ([[10**400]], "picture 0 is no array of numbers"),
-        (base64.b64encode(b"no picture").decode(), "picture 0 is no picture"),
+        ([[10**400]], "picture 0 is not an array of numbers"),
+        (base64.b64encode(b"no picture").decode(), "picture 0 is not a readable picture"),
         ([[0, 999]], "picture 0 has numbers from 0 to 999"),
         ([0, 1, 2], "picture 0 has the shape (3,)"),
         ([[0, 0.5, 1]], "picture 0 has fractions; accepted: (h, w) or (h, w, 3) whole numbers from 0 to 255"),
-        ([["a"]], "picture 0 is no array of numbers"),
+        ([["a"]], "picture 0 is not an array of numbers"),
         (None, "picture 0"),
-        ({"a": 1}, "picture 0 is no array of numbers"),
+        ({"a": 1}, "picture 0 is not an array of numbers"),
     ],
 )
-def test_what_is_no_picture_is_refused_with_a_reason(server, picture, message):
+def test_anything_but_a_picture_is_refused_with_a_reason(server, picture, message):
     status, answer = ask(server, [picture])
     assert status == 400
     assert message in answer["message"]
@@ -131,7 +133,7 @@ def test_a_table_without_pictures_is_refused_with_a_reason(server):
     assert "there is no picture; accepted: one or more, in the column image" in answer["message"]
 
 
-def test_a_huge_picture_is_refused_and_the_server_goes_on(server):
+def test_a_huge_picture_is_refused_and_the_server_continues(server):
     content = io.BytesIO()
     Image.new("1", (12_000, 9_000)).save(content, "PNG")
     status, answer = ask(server, [base64.b64encode(content.getvalue()).decode()])
@@ -192,8 +194,8 @@ def test_a_model_with_code_is_refused_before_it_runs(tmp_path, write):
         ({"code": "code"}, "code of its own (code: code)"),
         ({"python_model": "python_model.pkl"}, "code of its own (python_model)"),
         ({"predict_fn": "__reduce__"}, "code of its own (predict_fn)"),
-        ({"data": "/etc/passwd"}, "data are '/etc/passwd'"),
-        ({"data": "data/../../model.h5"}, "data are 'data/../../model.h5'"),
+        ({"data": "/etc/passwd"}, "data is '/etc/passwd'"),
+        ({"data": "data/../../model.h5"}, "data is 'data/../../model.h5'"),
         ({"data": "data/other.h5"}, "other.h5 is not a readable Keras model"),
     ],
 )
@@ -203,9 +205,9 @@ def test_a_model_of_another_kind_is_refused(tmp_path, flavor, message):
 
 
 @pytest.mark.parametrize("content", [None, "", "flavors: [", "flavors: {python_function: 1}", "flavors: {}", "- 1"])
-def test_a_folder_that_is_no_model_is_refused(tmp_path, content):
+def test_a_folder_that_is_not_a_model_is_refused(tmp_path, content):
     (tmp_path / "MLmodel").write_text(content) if content is not None else None
-    with pytest.raises(PipelineError, match="no MLflow model of this project's"):
+    with pytest.raises(PipelineError, match="is not an MLflow model of this project"):
         serve.check(tmp_path)
 
 
@@ -216,6 +218,6 @@ def test_a_logged_model_whose_code_is_another_is_not_served(finished, tmp_path):
     project.path("brought.py").write_text("open('marker', 'w').close()")
     done = project.stage("serve", "models:/synthetic@champion", "--port", str(free_port()), check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: the model would be answered for by code of its own")
+    assert done.stderr.splitlines()[-1].startswith("error: the model would run code of its own")
     assert "Traceback" not in done.stderr
     assert not project.path("marker").exists()

@@ -1,4 +1,4 @@
-"""The page in headless Chromium: a picture is uploaded, the (fake) camera is used, and nobody else is served."""
+"""The page in headless Chromium: an uploaded picture, a (fake) camera, and requests that are refused."""
 
 import http.client
 import os
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
 
 
 def scene() -> np.ndarray:
-    """Return a grey frame of 640x480 pixels with a drawn face that the cascade finds."""
+    """Return a grey frame of 640x480 pixels with a synthetic face that the cascade finds."""
     frame = np.full((480, 640), 150, np.uint8)
     face = synthetic.render(np.zeros(1, int), np.random.default_rng(0))[0]
     frame[120:360, 200:440] = cv2.resize(face, (240, 240), interpolation=cv2.INTER_CUBIC)
@@ -34,7 +34,7 @@ def port(finished: Project) -> Iterator[int]:
     port = free_port()
     server = finished.start(sys.executable, "-m", "pipeline.show", "--port", str(port), real=False)
     try:
-        wait_until_healthy(f"http://127.0.0.1:{port}", server, "networks")
+        wait_until_healthy(f"http://127.0.0.1:{port}", server, "models")
         yield port
     finally:
         os.killpg(server.pid, 9)
@@ -42,7 +42,7 @@ def port(finished: Project) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory, port):
-    """Return a browser on the page, whose camera shows a drawn face."""
+    """Return a browser on the page, whose camera shows a synthetic face."""
     folder = tmp_path_factory.mktemp("show")
     with open(folder / "camera.y4m", "wb") as video:
         video.write(b"YUV4MPEG2 W640 H480 F25:1 Ip A1:1 C420jpeg\n")
@@ -52,7 +52,7 @@ def browser(tmp_path_factory, port):
     file = f"--use-file-for-fake-video-capture={folder / 'camera.y4m'}"
     with chromium(folder / "chromium", *fake, file) as driver:
         driver.get(f"http://127.0.0.1:{port}/")
-        wait(driver, lambda d: d.find_elements(By.CSS_SELECTOR, "#network option"))
+        wait(driver, lambda d: d.find_elements(By.CSS_SELECTOR, "#model option"))
         yield driver
 
 
@@ -79,9 +79,9 @@ def test_an_uploaded_picture_is_shown_with_boxes_bars_and_grad_cam(browser, tmp_
     width, height = drawn(browser)
     assert width > 640
     assert height == 480
-    table = wait(browser, lambda d: d.find_elements(By.CSS_SELECTOR, "#answers table"))[0]
+    table = wait(browser, lambda d: d.find_elements(By.CSS_SELECTOR, "#predictions table"))[0]
     head = [cell.text for cell in table.find_elements(By.TAG_NAME, "th")]
-    assert head == ["face", "answer", "doubt", "angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
+    assert head == ["face", "prediction", "rejected", "angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
     (row,) = table.find_elements(By.CSS_SELECTOR, "tbody tr, tr:not(:has(th))")[-1:]
     shares = [int(cell.text.rstrip("%")) for cell in row.find_elements(By.TAG_NAME, "td")[3:]]
     assert 95 <= sum(shares) <= 105
@@ -103,25 +103,25 @@ def test_the_camera_is_shown_until_it_is_stopped(browser):
     assert browser.find_element(By.ID, "problem").text == ""
 
 
-def test_what_is_no_picture_is_said(browser, tmp_path: Path):
+def test_an_unreadable_picture_is_reported(browser, tmp_path: Path):
     (tmp_path / "broken.png").write_text("no picture")
     browser.find_element(By.ID, "file").send_keys(str(tmp_path / "broken.png"))
-    wait(browser, lambda d: "is no picture" in d.find_element(By.ID, "problem").text)
+    wait(browser, lambda d: "is not a readable picture" in d.find_element(By.ID, "problem").text)
 
 
-def test_networks_of_runs_can_be_chosen(browser, finished):
-    names = [option.text for option in Select(browser.find_element(By.ID, "network")).options]
+def test_models_of_runs_can_be_chosen(browser, finished):
+    names = [option.text for option in Select(browser.find_element(By.ID, "model")).options]
     assert any(name.startswith("seed_cnn on synthetic, seed 42 (") and "val " in name for name in names)
 
 
 @pytest.mark.parametrize(
     ("path", "body", "status", "message"),
     [
-        ("picture?network=weights/../secret.h5", b"x", 400, "is no picture"),
-        ("picture?network=nothing", b"P5 1 1 255 x", 400, "no model 'nothing'"),
-        ("picture?network=../models/model.h5", b"P5 1 1 255 x", 400, "no network ../models/model.h5"),
-        ("camera?network=nothing&session=1", b"", 400, "is no picture"),
-        ("picture?network=x", b"x" * 31_000_000, 413, "more than 30,000,000 bytes"),
+        ("picture?model=weights/../secret.h5", b"x", 400, "is not a readable picture"),
+        ("picture?model=nothing", b"P5 1 1 255 x", 400, "no model 'nothing'"),
+        ("picture?model=../models/model.h5", b"P5 1 1 255 x", 400, "no model ../models/model.h5"),
+        ("camera?model=nothing&session=1", b"", 400, "is not a readable picture"),
+        ("picture?model=x", b"x" * 31_000_000, 413, "more than 30,000,000 bytes"),
     ],
 )
 def test_a_bad_request_is_refused_with_a_reason(port, path, body, status, message):
@@ -130,8 +130,8 @@ def test_a_bad_request_is_refused_with_a_reason(port, path, body, status, messag
     assert message in text
 
 
-def test_a_name_that_leads_here_from_elsewhere_is_refused(port):
-    assert post(port, "/picture?network=x", b"x", Host="evil.example")[0] == 400
+def test_another_host_name_of_this_machine_is_refused(port):
+    assert post(port, "/picture?model=x", b"x", Host="evil.example")[0] == 400
 
 
 def test_only_this_machine_is_served(port):
@@ -139,7 +139,7 @@ def test_only_this_machine_is_served(port):
 
 
 @pytest.mark.parametrize("port", ["99999", "-1", "0"])
-def test_a_port_that_there_is_not_is_refused(port):
+def test_an_invalid_port_is_refused(port):
     with pytest.raises(PipelineError, match=f"--port {port}; accepted: 1 to 65535"):
         show.main.__wrapped__(["--port", port])
 

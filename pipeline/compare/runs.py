@@ -16,7 +16,7 @@ from pipeline.tracking import finding
 if TYPE_CHECKING:
     from mlflow.entities import Run as Stored
 
-    from pipeline.metrics.predictions import Predicted
+    from pipeline.metrics.predictions import Predictions
     from pipeline.tracking.tracker import Tracker
 
 FILTER = re.compile(r"\s*(tags?|params?|parameters?|metrics?|attributes?|attr|run)\.", re.IGNORECASE)
@@ -34,7 +34,7 @@ class Run(NamedTuple):
     parameters: dict[str, str]
     tags: dict[str, str]
     history: list[dict[str, float]]
-    predicted: "Predicted"
+    predicted: "Predictions"
 
     @property
     def classes(self) -> list[str]:

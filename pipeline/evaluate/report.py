@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file that needs nothing beside it, neither files nor a network."""
+"""The report of a run: one HTML file that needs no other files and no internet connection."""
 
 import math
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 SCORED = ("val", "test", "test_clean", "kaggle_test")
 MEANS = ("flip_tta", "ensemble", "ensemble_flip_tta")
-"""What is scored besides, where it was asked for: pipeline/metrics/inference.py."""
+"""The optional scores of pipeline/metrics/inference.py."""
 
 
 def write(
@@ -28,7 +28,7 @@ def write(
     audit: dict,
     figures: dict[str, Path],
 ) -> None:
-    """Write the page to `path`; when that fails, what stood there stays.
+    """Write the page to `path`; if this fails, an older page stays.
 
     `figures` are PNG files: samples, balance, curves, confusion, emotions, calibration, inspection, mistakes,
     explanations.
@@ -39,8 +39,8 @@ def write(
 def _render(
     metrics: dict, speed: dict, run: "RunRecord", history: list[dict], audit: dict, figures: dict[str, Path]
 ) -> str:
-    beside = notebook.comparable(metrics["data"]["name"], metrics["test"]["emotions"])
-    seed = notebook.ACCURACY if beside else {}
+    comparable = notebook.comparable(metrics["data"]["name"], metrics["test"]["emotions"])
+    seed = notebook.ACCURACY if comparable else {}
     counted = dict.fromkeys(emotion for images in audit["images"].values() for emotion in images)
     bounds = [metrics[s][key] for s in SCORED for key in ("accuracy_low", "accuracy_high")]
     return page.render(
@@ -62,7 +62,7 @@ def _render(
 
 
 def _ticks(shares: list[float]) -> list[int]:
-    """Return the percentages of an axis that holds the shares: five or so, evenly spaced, within 0 to 100."""
+    """Return about five evenly spaced percentages, within 0 to 100, whose range contains the shares."""
     low, high = min(shares) * 100, max(shares) * 100
     step = next(s for s in (1, 2, 5, 10, 20) if high - low <= 4 * s or s == 20)
     last = max(math.ceil(high / step) * step, step)

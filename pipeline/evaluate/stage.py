@@ -47,7 +47,7 @@ def evaluate(cfg: Config, context: RunContext) -> None:
         "test": inference.predict(model, splits["test"]),
     }
     test = splits["test"], probabilities["test"]
-    inspected = examples.inspected(*test, classes, cfg.evaluate.inspect, cfg.seed)
+    inspected = examples.random_examples(*test, classes, cfg.evaluate.inspect, cfg.seed)
     scores = metrics(cfg, run, model, info, splits, probabilities)
     scores["model"]["epochs"] = len(history)
     scores["inspection"] = {"images": len(inspected), "correct": sum(e["truth"] == e["prediction"] for e in inspected)}
@@ -58,9 +58,9 @@ def evaluate(cfg: Config, context: RunContext) -> None:
     }
     files.write_json(out.metrics, scores)
     files.write_json(out.speed, speed)
-    predictions.save(out.test, predictions.Predicted(probabilities["test"], splits["test"].labels))
+    predictions.save(out.test, predictions.Predictions(probabilities["test"], splits["test"].labels))
     mistakes = examples.confident_mistakes(*test, classes, cfg.evaluate.mistakes)
-    explained = gradcam.explained(model, mistakes, classes)
+    explained = gradcam.explain(model, mistakes, classes)
     figures = draw(out, scores, history, *test, classes, inspected, mistakes, explained)
     figures |= {name: trained.figure(name) for name in ("samples", "balance")}
     report.write(out.report, scores, speed, run, history, audit, figures)
@@ -84,7 +84,7 @@ def metrics(
     """
     from pipeline.data import arrays
     from pipeline.metrics import calibration, cost, inference
-    from pipeline.metrics.splits import scored
+    from pipeline.metrics.splits import score_splits
     from pipeline.models import saved
 
     classes = run.config.data.classes
@@ -101,14 +101,14 @@ def metrics(
             "layers": len(model.layers),
             "epoch": run.epoch,
         },
-        **scored(splits, probabilities, clean, classes),
+        **score_splits(splits, probabilities, clean, classes),
         "calibrated": calibration.calibrated(splits, probabilities, classes),
         "confident": {
             "threshold": info.threshold,
             **{name: calibration.confident(p, splits[name].labels, info.threshold) for name, p in calibrated.items()},
         },
         **{
-            way: scored(splits, {name: found[way] for name, found in means.items()}, clean, classes)
+            way: score_splits(splits, {name: found[way] for name, found in means.items()}, clean, classes)
             for way in means["val"]
         },
     }

@@ -54,7 +54,7 @@ def evaluate_seeds(folders: list[Path]) -> dict[str, Any]:
     """Return the results of an experiment: of the models in `folders`, one per seed, and of their ensemble."""
     from pipeline.data import arrays
     from pipeline.metrics import calibration, cost, inference
-    from pipeline.metrics.splits import scored
+    from pipeline.metrics.splits import score_splits
     from pipeline.models import saved
     from pipeline.train import record
 
@@ -64,7 +64,7 @@ def evaluate_seeds(folders: list[Path]) -> dict[str, Any]:
     home = paths.arrays(first.data.name)
     splits = {split: arrays.load(home, split, classes) for split in ("val", "test")}
     clean = arrays.clean_test(home, splits["test"])
-    score = lambda probabilities: scored(splits, probabilities, clean, classes)  # noqa: E731
+    score = lambda probabilities: score_splits(splits, probabilities, clean, classes)  # noqa: E731
     methods = {"single": inference.predict, "flip TTA": inference.predict_with_flip}
     predicted: dict[str, list[dict[str, np.ndarray]]] = {method: [] for method in methods}
     for folder in folders:

@@ -1,4 +1,4 @@
-"""Writes a trained network as LiteRT and ONNX files beside its .h5, and proves that they answer as it does."""
+"""Writes a trained model as LiteRT and ONNX files beside its .h5, and checks their predictions against it."""
 
 import argparse
 import os
@@ -20,43 +20,43 @@ if TYPE_CHECKING:
 
 NEEDED = ("ai_edge_litert", "onnxruntime", "tf2onnx")
 AGREEMENT = 0.995
-"""Share of the images on which a float32 file must name the .h5's emotion."""
+"""Share of the images on which a float32 file must predict the same emotion as the .h5."""
 TOLERANCE = 0.005
-"""How far the accuracy of an int8 file may be from the .h5's, on either split."""
+"""The largest difference between the accuracies of an int8 file and the .h5, on either split."""
 CALIBRATION = 256
-"""Training images on which the ranges of int8 are measured."""
+"""The number of training images on which the ranges of int8 are measured."""
 
 
 @command
 def main(arguments: list[str]) -> None:
     """Write NAME.tflite, NAME-int8.tflite, NAME.onnx, NAME-export.csv: `python -m pipeline.export models/model.h5`."""
     given = _parser().parse_args(arguments).given
-    named = [a for a in given if a.endswith(".h5") or "=" not in a]  # a folder may be called lr=0.01
-    if len(named) > 1:
-        raise PipelineError(f"one network at a time: {', '.join(named)}")
+    files_given = [a for a in given if a.endswith(".h5") or "=" not in a]  # a folder may be called lr=0.01
+    if len(files_given) > 1:
+        raise PipelineError(f"{len(files_given)} files are given: {', '.join(files_given)}; accepted: one .h5 file")
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise PipelineError(f"not installed: {', '.join(missing)}; `make export` installs what this command needs")
-    path = Path(named[0]) if named else paths.Outputs().model
+    path = Path(files_given[0]) if files_given else paths.Outputs().model
     if path.suffix != ".h5" or not path.is_file():
         raise PipelineError(
-            f"{path} is not an .h5 file; accepted: one that a training left, models/model.h5 by default"
+            f"{path} is not an .h5 file; accepted: the .h5 file of a training, by default models/model.h5"
         )
-    overrides = [a for a in given if a not in named]
+    overrides = [a for a in given if a not in files_given]
     if others := [key for key in (a.partition("=")[0] for a in overrides) if key != "data"]:
-        where = "accepted: data=NAME, the data set on which the files are tried"
-        raise PipelineError(f"{others[0]} changes nothing: the network is exported as it is; {where}")
+        accepted = "accepted: data=NAME, the dataset on which the files are checked"
+        raise PipelineError(f"{others[0]} has no effect: the model is exported as it is; {accepted}")
     cfg, _ = config.compose(overrides)
     runtime.configure()
     export(path, cfg.data)
 
 
 def export(path: Path, data: "Data") -> None:
-    """Write the files beside `path`, each of them once it has proved itself, and the table of those that are kept.
+    """Check each exported file, write those that pass beside `path`, and write a table of their scores.
 
-    The emotions are those that `path` names, in its order; they are printed. A row holds the file's name, its bytes,
-    its accuracy on the images of `data` in val and test that show one of them, and the share of these on which it names
-    the emotion that the .h5 names; the .h5 is the first. Raises PipelineError where `data` lacks an emotion, and at the
-    end where a file has failed: it is not kept, nor is an older one of its name.
+    The model's emotions are printed in its order. A row has the file's name, its bytes, its accuracy on the images of
+    these emotions in val and test of `data`, and the share of these images on which it predicts the same emotion as the
+    .h5, which is the first row. Raises PipelineError if `data` lacks an emotion, and at the end if a file has failed:
+    neither it nor an older file of its name is kept.
     """
     import numpy as np
 
@@ -66,56 +66,59 @@ def export(path: Path, data: "Data") -> None:
 
     model = saved.load(path)
     classes = saved.info(path, model.output_shape[-1]).classes
-    if lacking := [emotion for emotion in classes if not all(data.counts.get(emotion, [0]))]:
-        where = f"{data.name} has no images of it; accepted: data=NAME, a data set with all of its emotions"
-        raise PipelineError(f"{path} names the emotion {lacking[0]}, and {where}")
+    if missing := [emotion for emotion in classes if not all(data.counts.get(emotion, [0]))]:
+        reason = f"{data.name} has no images of it; accepted: data=NAME, a dataset with all emotions of the model"
+        raise PipelineError(f"{path} has the emotion {missing[0]}, and {reason}")
     train, val, test = (arrays.load(paths.arrays(data.name), name, classes) for name in ("train", "val", "test"))
     print(f"{path}: {', '.join(classes)}")
-    chosen = np.random.default_rng(0).choice(len(train), min(CALIBRATION, len(train)), replace=False)
+    sample = np.random.default_rng(0).choice(len(train), min(CALIBRATION, len(train)), replace=False)
     truth = np.concatenate([val.labels, test.labels])
 
-    def named(file: Path) -> np.ndarray:
+    def predict(file: Path) -> np.ndarray:
         run = runtimes.load(file, os.cpu_count() or 1)
-        return np.concatenate([_named(run, split) for split in (val, test)])
+        return np.concatenate([_predict(run, split) for split in (val, test)])
 
-    def row(name: str, file: Path, found: np.ndarray) -> dict[str, Any]:
-        right = found == truth
-        accuracy = {"val_accuracy": float(right[: len(val)].mean()), "test_accuracy": float(right[len(val) :].mean())}
-        agreement = float((found == expected).mean())
+    def row(name: str, file: Path, predicted: np.ndarray) -> dict[str, Any]:
+        correct = predicted == truth
+        accuracy = {
+            "val_accuracy": float(correct[: len(val)].mean()),
+            "test_accuracy": float(correct[len(val) :].mean()),
+        }
+        agreement = float((predicted == expected).mean())
         return {"file": name, "bytes": file.stat().st_size, **accuracy, "agreement": agreement}
 
-    expected = named(path)
+    expected = predict(path)
     rows, failed = [row(path.name, path, expected)], []
     print(_line(rows[0]))
     table = path.with_name(f"{path.stem}-export.csv")
     targets = {name: path.with_name(path.stem + ending) for name, ending in formats.ENDINGS.items()}
-    for older in (table, *targets.values()):  # another network's, perhaps
+    for older in (table, *targets.values()):  # it may be of another model
         older.unlink(missing_ok=True)
     for name, target in targets.items():
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             written = Path(folder) / target.name
-            formats.write(model, name, written, batches.to_unit(train.images(chosen)).numpy())
-            found = row(target.name, written, named(written))
-            if problem := _problem(rows[0], found, quantized=name == formats.INT8):
+            formats.write(model, name, written, batches.to_unit(train.images(sample)).numpy())
+            scores = row(target.name, written, predict(written))
+            if problem := _problem(rows[0], scores, quantized=name == formats.INT8):
                 failed.append(f"{target.name} {problem}")
                 continue
             os.replace(written, target)
-        rows.append(found)
+        rows.append(scores)
         files.write_csv(table, rows)
-        print(_line(found))
+        print(_line(scores))
     if failed:
         raise PipelineError(f"not kept: {'; '.join(failed)}")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=main.__doc__)
-    what = "the network, an .h5 file, models/model.h5 without it; data=NAME: the data set on which the files are tried"
+    what = "the model, an .h5 file, by default models/model.h5; data=NAME: the dataset on which the files are checked"
     parser.add_argument("given", nargs="*", metavar="FILE.h5 | data=NAME", help=what)
     return parser
 
 
-def _named(run: "Predict", split: "Split") -> "np.ndarray":
-    """Return the class that a runtime names for each image of `split`."""
+def _predict(run: "Predict", split: "Split") -> "np.ndarray":
+    """Return (n,) the class that a runtime predicts for each image of `split`."""
     import numpy as np
 
     from pipeline.data import batches
@@ -125,14 +128,14 @@ def _named(run: "Predict", split: "Split") -> "np.ndarray":
     return np.concatenate([run(batches.to_unit(pixels).numpy()).argmax(1) for pixels in parts])
 
 
-def _problem(expected: dict[str, Any], found: dict[str, Any], quantized: bool) -> str | None:
-    """Return what is wrong with a file, where it does not answer as the .h5 does."""
+def _problem(expected: dict[str, Any], scores: dict[str, Any], quantized: bool) -> str | None:
+    """Return how the scores of a file differ from those of the .h5 by more than is accepted; None if they do not."""
     if not quantized:
-        low = found["agreement"] < AGREEMENT
-        return f"names the .h5's emotion on {found['agreement']:.2%} of the images only" if low else None
+        low = scores["agreement"] < AGREEMENT
+        return f"predicts the same emotion as the .h5 on only {scores['agreement']:.2%} of the images" if low else None
     for key in ("val_accuracy", "test_accuracy"):
-        if abs(found[key] - expected[key]) > TOLERANCE:
-            return f"has a {key} of {found[key]:.2%}, and the .h5 {expected[key]:.2%}"
+        if abs(scores[key] - expected[key]) > TOLERANCE:
+            return f"has a {key} of {scores[key]:.2%}, and the .h5 {expected[key]:.2%}"
     return None
 
 

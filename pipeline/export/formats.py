@@ -1,4 +1,4 @@
-"""Writes a network as LiteRT (.tflite, in float32 or int8) and ONNX (.onnx) files, for use without TensorFlow."""
+"""Writes a model as LiteRT (.tflite, in float32 or int8) and ONNX (.onnx) files, for use without TensorFlow."""
 
 import contextlib
 import io
@@ -11,18 +11,18 @@ import tensorflow as tf
 
 INT8 = "litert-int8"
 ENDINGS = {"litert": ".tflite", INT8: "-int8.tflite", "onnx": ".onnx"}
-"""The formats, and how the name of the network's file ends in each of them."""
+"""The formats, and the end of the file's name in each."""
 
 
 def write(model: keras.Model, name: str, path: Path, images: np.ndarray) -> None:
     """Write `model` to `path` in the format `name`.
 
-    All take (n, 48, 48, 1) float32 images in [0, 1] and return (n, k) probabilities, as the network does. In int8 the
-    weights and what lies between the layers are 8-bit integers, whose ranges are measured on `images` (n, 48, 48, 1).
+    All formats take (n, 48, 48, 1) float32 images in [0, 1] and return (n, k) probabilities, like the model. In int8,
+    weights and activations are 8-bit integers, whose ranges are measured on `images` (n, 48, 48, 1).
     Source of the quantization: Jacob et al. 2018, arXiv:1712.05877.
     """
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")  # of NumPy's names, in Keras' own code
+        warnings.simplefilter("ignore")  # about NumPy's names, from Keras' own code
         if name == "onnx":
             model.export(path, format="onnx", verbose=False)
         elif name == "litert":

@@ -1,1 +1,1 @@
-"""Faces in pictures: detection, cropping, prediction, drawing."""
+"""Detect, crop, classify and draw faces in pictures."""

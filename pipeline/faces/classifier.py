@@ -1,4 +1,4 @@
-"""A trained network that answers: from grey faces to emotions, with how sure it is."""
+"""A trained model applied to faces: from grey pixels to emotions, some of them rejected with a reason."""
 
 import tempfile
 from pathlib import Path
@@ -16,50 +16,51 @@ from pipeline.models import runtimes, saved
 if TYPE_CHECKING:
     from pipeline.tracking.tracker import Tracker
 
-SMALL = 28
-"""Pixels along the side of a face below which no answer is sure."""
-SHARPNESS = 0.05
-"""... and the sharpness: every image of FER-2013's val that is not blank has more."""
+MIN_SIDE = 28
+"""Pixels along the side of a face below which its prediction is rejected."""
+MIN_SHARPNESS = 0.05
+"""Sharpness below which a prediction is rejected: every val image of FER-2013 that is not blank has more."""
 
 
-class Answer(NamedTuple):
-    """What a network says of a face: the likeliest emotion, all calibrated probabilities, and why it is unsure.
+class Prediction(NamedTuple):
+    """The most probable emotion of a face, the calibrated probabilities (k,), and whether it is rejected.
 
-    `doubt` is empty where the answer is sure; else it says "close", "small" or "blurred".
+    `rejected` is empty, or the reason: "low confidence", "small" or "blurred".
     """
 
     emotion: str
     probabilities: np.ndarray
-    doubt: str
+    rejected: str
 
     @property
     def text(self) -> str:
-        """Return the emotion, or that there is none to be sure of, with its probability."""
-        return f"{'unsure: ' if self.doubt else ''}{self.emotion} {self.probabilities.max():.0%}"
+        """Return the emotion with its probability, and the reason if it is rejected."""
+        reason = f" (rejected: {self.rejected})" if self.rejected else ""
+        return f"{self.emotion} {self.probabilities.max():.0%}{reason}"
 
 
 class Face(NamedTuple):
-    """A face in a frame, and what the network says of it."""
+    """A face in a frame, and its prediction."""
 
     box: detection.Box
-    answer: Answer
+    prediction: Prediction
 
-    def shown(self, frame: np.ndarray) -> dict[str, Any]:
-        """Return the face in `frame` as gradcam.explained takes it: its truth is not known."""
-        emotion, probabilities, doubt = self.answer
-        said = {"prediction": emotion, "confidence": float(probabilities.max()), "doubt": doubt}
-        return {"pixels": detection.crop(frame, self.box), "truth": None, **said}
+    def to_example(self, frame: np.ndarray) -> dict[str, Any]:
+        """Return the face in `frame` as gradcam.explain takes it; its true emotion is unknown."""
+        emotion, probabilities, rejected = self.prediction
+        predicted = {"prediction": emotion, "confidence": float(probabilities.max()), "rejected": rejected}
+        return {"pixels": detection.crop(frame, self.box), "truth": None, **predicted}
 
 
 class Classifier:
-    """A network with what its answers mean."""
+    """A trained model, with the classes, temperature and threshold of its predictions."""
 
     def __init__(self, path: Path, name: str | None = None):
-        """Load the .h5 file `path`; raise PipelineError where it holds no network of grey 48x48 faces."""
+        """Load the .h5 file `path`; raise PipelineError if it is not a model of grey 48x48 faces."""
         self.name = name or str(path)
         self.model = saved.load(path)
         self.info = saved.info(path, self.model.output_shape[-1])
-        self._predict = runtimes.compiled(self.model)
+        self._predict = runtimes.compile_model(self.model)
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return (n, k) calibrated probabilities of (n, 48, 48) uint8 grey faces."""
@@ -67,40 +68,47 @@ class Classifier:
         return calibration.scaled(raw, self.info.temperature)
 
     def faces(self, frames: list[np.ndarray], boxes: list[list[detection.Box]]) -> list[list[Face]]:
-        """Return the faces in the boxes of each (h, w, 3) uint8 frame, blue first; it is asked once for all."""
-        cut = [(detection.crop(frame, box), box.side) for frame, of in zip(frames, boxes, strict=True) for box in of]
-        answers = iter(self.answers(np.stack([face for face, _ in cut]), [side for _, side in cut]) if cut else [])
-        return [[Face(box, next(answers)) for box in of] for of in boxes]
+        """Return the faces in the boxes of each (h, w, 3) uint8 BGR frame; all are predicted in one batch."""
+        crops = [(detection.crop(frame, box), box.side) for frame, of in zip(frames, boxes, strict=True) for box in of]
+        found = self.predictions(np.stack([face for face, _ in crops]), [side for _, side in crops]) if crops else []
+        remaining = iter(found)
+        return [[Face(box, next(remaining)) for box in of] for of in boxes]
 
-    def answers(self, pixels: np.ndarray, sides: list[int]) -> list[Answer]:
-        """Return an answer for each of (n, 48, 48) uint8 grey faces, which had so many pixels along a side before."""
-        return [self.answer(*each) for each in zip(pixels, sides, self.probabilities(pixels), strict=True)]
+    def predictions(self, pixels: np.ndarray, sides: list[int]) -> list[Prediction]:
+        """Return the predictions of (n, 48, 48) uint8 grey faces; `sides` are their sides in pixels before resizing."""
+        return [self.prediction(*each) for each in zip(pixels, sides, self.probabilities(pixels), strict=True)]
 
-    def answer(self, face: np.ndarray, side: int, probabilities: np.ndarray) -> Answer:
-        """Return the answer that (k,) calibrated `probabilities` give for a (48, 48) uint8 face of `side` pixels."""
+    def prediction(self, face: np.ndarray, side: int, probabilities: np.ndarray) -> Prediction:
+        """Return the prediction of a (48, 48) uint8 face of `side` pixels with these (k,) calibrated probabilities."""
         emotion = self.info.classes[int(probabilities.argmax())]
-        close = probabilities.max() < self.info.threshold
-        doubt = "small" if side < SMALL else "blurred" if sharpness(face) < SHARPNESS else "close" if close else ""
-        return Answer(emotion, probabilities, doubt)
+        if side < MIN_SIDE:
+            rejected = "small"
+        elif sharpness(face) < MIN_SHARPNESS:
+            rejected = "blurred"
+        else:
+            rejected = "low confidence" if probabilities.max() < self.info.threshold else ""
+        return Prediction(emotion, probabilities, rejected)
 
 
 def sharpness(face: np.ndarray) -> float:
-    """Return how fine the finest detail of an (h, w) uint8 face is: its Laplacian's variance over its own.
+    """Return the variance of the Laplacian of an (h, w) uint8 face, divided by the face's own; 0 for an even face.
 
-    Source of the measure: Pech-Pacheco et al. 2000, doi:10.1109/ICPR.2000.903548; divided by the variance, it does
-    not depend on the light. An even face has none.
+    The division makes it independent of the light. Source: Pech-Pacheco et al. 2000, doi:10.1109/ICPR.2000.903548.
+    Here one face is compared with MIN_SHARPNESS, which was measured with this formula. pipeline/preprocess/audit.py
+    compares means over splits: it divides standard deviations, without the border, and with a lower bound, because
+    nearly blank images would dominate the means otherwise.
     """
     variance = float(face.var())
     return float(cv2.Laplacian(face, cv2.CV_32F).var()) / variance if variance else 0.0
 
 
-def find(where: str, tracking: "str | Tracker | None" = None) -> Classifier:
-    """Return the network of an .h5 file, of an MLflow run (its id), `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+def load_classifier(name: str, tracking: "str | Tracker | None" = None) -> Classifier:
+    """Return the model of an .h5 file, an MLflow run (its id), `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
 
-    `tracking` says where runs and models are looked for: an open tracker, or an option of conf/tracking/;
-    params.yaml's without it. Raises PipelineError where there is none.
+    `tracking` is the store of runs and models: an open tracker, or an option of conf/tracking/ (by default that of
+    params.yaml). Raises PipelineError if there is no such model.
     """
-    path = Path(where)
+    path = Path(name)
     if path.suffix == ".h5":
         if not path.is_file():
             raise PipelineError(f"{path} is missing; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
@@ -113,4 +121,4 @@ def find(where: str, tracking: "str | Tracker | None" = None) -> Classifier:
         cfg, _ = config.compose([f"tracking={tracking}"] if tracking else [])
         tracking = Tracker(cfg.tracking)
     with tempfile.TemporaryDirectory() as folder:
-        return Classifier(finding.fetch(tracking, where, "model.h5", Path(folder)), where)
+        return Classifier(finding.fetch(tracking, name, "model.h5", Path(folder)), name)

@@ -1,4 +1,4 @@
-"""Finds faces in a picture, and cuts them out as FER-2013's faces are."""
+"""Detects faces in a frame and crops them like the faces of FER-2013."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +11,17 @@ from pipeline.core.constants import IMAGE_SIZE
 from pipeline.core.errors import PipelineError
 
 LONGEST = 960
-"""Pixels along the longer side of what a detector sees: a larger frame is made smaller first."""
+"""Pixels along the longer side of a detector's input: a larger frame is reduced first."""
 SMALLEST = IMAGE_SIZE // 2
-"""Pixels along the side of the smallest face that is looked for."""
+"""Pixels along the side of the smallest face that is detected."""
 YUNET_SCORE = 0.7
-"""From which score on YuNet's finding counts as a face."""
-PADDED = 10_000
-"""Pixels along the side of the largest square that is filled up beyond the frame before it is made smaller: 100 MB."""
+"""The lowest score of a YuNet detection that counts as a face."""
+MAX_PADDED = 10_000
+"""Pixels along the side of the largest square that is padded at full size (100 MB); a larger one is reduced first."""
 
 
 class Box(NamedTuple):
-    """A square in a frame, in pixels from its left upper corner; it may reach beyond the frame."""
+    """A square in a frame, in pixels from the upper left corner; it may exceed the frame."""
 
     x: int
     y: int
@@ -29,59 +29,58 @@ class Box(NamedTuple):
 
 
 Detector = Callable[[np.ndarray], list[Box]]
-"""From an (h, w, 3) uint8 frame, blue first, to the boxes of the faces in it, the largest first."""
+"""From an (h, w, 3) uint8 BGR frame to the boxes of its faces, the largest first."""
 
 
 def load(yunet: Path | None = None, longest: int = LONGEST) -> Detector:
-    """Return OpenCV's cascade for frontal faces, or YuNet from its model file `yunet` (.onnx).
+    """Return OpenCV's cascade for frontal faces, or YuNet loaded from the file `yunet` (.onnx).
 
-    A frame of 48x48 pixels, the size of FER-2013's images, is a face as a whole. Sources: Viola and Jones 2001; Wu,
-    Peng and Yu 2023, doi:10.1007/s11633-023-1423-y.
-    Raises PipelineError where the file holds no such model.
+    A frame of 48x48 pixels, the size of FER-2013's images, is one face. Sources: Viola and Jones 2001; Wu, Peng and Yu
+    2023, doi:10.1007/s11633-023-1423-y. Raises PipelineError if the file is not a YuNet model.
     """
-    found = _cascade() if yunet is None else _yunet(yunet)
+    find = _load_cascade() if yunet is None else _load_yunet(yunet)
 
     def detect(frame: np.ndarray) -> list[Box]:
         if frame.shape[:2] == (IMAGE_SIZE, IMAGE_SIZE):
             return whole(frame)
         scale = min(1.0, longest / max(frame.shape[:2]))
-        if scale * min(frame.shape[:2]) < 1:  # less than a line of pixels would be left, and no face is in it
+        if scale * min(frame.shape[:2]) < 1:  # less than one row of pixels would remain
             return []
-        seen = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else frame
-        boxes = [_square(*(value / scale for value in box)) for box in found(seen)]
+        reduced = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else frame
+        boxes = [_square(*(value / scale for value in box)) for box in find(reduced)]
         return sorted(boxes, key=lambda box: -box.side)
 
     return detect
 
 
 def crop(frame: np.ndarray, box: Box) -> np.ndarray:
-    """Return what is in `box` as (48, 48) uint8 grey levels; beyond the frame its edge goes on.
+    """Return the content of `box` as (48, 48) uint8 grey levels; beyond the frame, its edge pixels are repeated.
 
-    No margin: on FER-2013 itself the boxes of both detectors have the scale of its images.
+    No margin is added: on FER-2013 the boxes of both detectors have the scale of its images.
     """
     height, width = frame.shape[:2]
     left, top, right, bottom = box.x, box.y, box.x + box.side, box.y + box.side
     inside = frame[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
     grey = cv2.cvtColor(inside, cv2.COLOR_BGR2GRAY)
-    beyond = [max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width)]
-    if any(beyond):
-        if box.side > PADDED:  # the square around an oblong frame has many times its pixels
-            scale = PADDED / box.side
+    padding = [max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width)]
+    if any(padding):
+        if box.side > MAX_PADDED:  # the square around a long frame has many times its pixels
+            scale = MAX_PADDED / box.side
             size = [max(1, round(scale * pixels)) for pixels in grey.shape[::-1]]
             grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
-            beyond = [round(scale * pixels) for pixels in beyond]
-        grey = cv2.copyMakeBorder(grey, *beyond, cv2.BORDER_REPLICATE)
-    way = cv2.INTER_AREA if box.side > IMAGE_SIZE else cv2.INTER_LINEAR
-    return cv2.resize(grey, (IMAGE_SIZE, IMAGE_SIZE), interpolation=way)
+            padding = [round(scale * pixels) for pixels in padding]
+        grey = cv2.copyMakeBorder(grey, *padding, cv2.BORDER_REPLICATE)
+    interpolation = cv2.INTER_AREA if box.side > IMAGE_SIZE else cv2.INTER_LINEAR
+    return cv2.resize(grey, (IMAGE_SIZE, IMAGE_SIZE), interpolation=interpolation)
 
 
 def whole(frame: np.ndarray) -> list[Box]:
-    """Return the one box of a frame that is a face as a whole: a square around its middle, no smaller than it."""
+    """Return one box for a frame that is a single face: the smallest square around the frame, with the same centre."""
     height, width = frame.shape[:2]
     return [_square(0, 0, width, height)]
 
 
-def _cascade() -> Callable[[np.ndarray], np.ndarray]:
+def _load_cascade() -> Callable[[np.ndarray], np.ndarray]:
     cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"))
 
     def find(frame: np.ndarray) -> np.ndarray:
@@ -91,26 +90,26 @@ def _cascade() -> Callable[[np.ndarray], np.ndarray]:
     return find
 
 
-def _yunet(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+def _load_yunet(path: Path) -> Callable[[np.ndarray], np.ndarray]:
     try:
         str(path).encode()
-    except UnicodeEncodeError as error:  # OpenCV would end the process
-        raise PipelineError(f"{path} has a name that is no UTF-8; accepted: one that is") from error
+    except UnicodeEncodeError as error:  # OpenCV would abort the process
+        raise PipelineError(f"{path} has a name that is not UTF-8; accepted: a UTF-8 name") from error
     try:
-        network = cv2.FaceDetectorYN.create(str(path), "", (320, 320), YUNET_SCORE)
-        network.detect(np.zeros((320, 320, 3), np.uint8))  # another network fails no earlier
+        model = cv2.FaceDetectorYN.create(str(path), "", (320, 320), YUNET_SCORE)
+        model.detect(np.zeros((320, 320, 3), np.uint8))  # a model of another kind fails here, not in create
     except cv2.error as error:
-        raise PipelineError(f"{path} holds no YuNet model; accepted: face_detection_yunet_*.onnx of OpenCV") from error
+        raise PipelineError(f"{path} is not a YuNet model; accepted: face_detection_yunet_*.onnx of OpenCV") from error
 
     def find(frame: np.ndarray) -> np.ndarray:
-        network.setInputSize(frame.shape[1::-1])
-        _, faces = network.detect(frame)
+        model.setInputSize(frame.shape[1::-1])
+        _, faces = model.detect(frame)
         return np.empty((0, 4)) if faces is None else faces[:, :4]
 
     return find
 
 
 def _square(x: float, y: float, width: float, height: float) -> Box:
-    """Return the square of the longer side around the middle of a rectangle."""
+    """Return the square around a rectangle: same centre, side as long as the longer one."""
     side = max(width, height)
     return Box(round(x + (width - side) / 2), round(y + (height - side) / 2), max(1, round(side)))

@@ -1,4 +1,4 @@
-"""Metrics of the splits that are reported: val, test, test_clean, kaggle_test."""
+"""Metrics of the reported splits: val, test, test_clean, kaggle_test."""
 
 from typing import Any
 
@@ -8,10 +8,13 @@ from pipeline.data.arrays import Split
 from pipeline.metrics.scores import score
 
 
-def scored(
+def score_splits(
     splits: dict[str, Split], probabilities: dict[str, np.ndarray], clean: np.ndarray, classes: list[str]
 ) -> dict[str, Any]:
-    """Return the metrics on val, test, test_clean (not in train, pixel for pixel) and kaggle_test (val and test)."""
+    """Return the metrics on val, test, test_clean (test images that are not in train) and kaggle_test (val and test).
+
+    `splits` and their (n, k) `probabilities` are val and test; `clean` (n,) marks the images of test_clean.
+    """
     (val, test), (val_p, test_p) = splits.values(), probabilities.values()
     both = np.concatenate([val_p, test_p]), np.concatenate([val.labels, test.labels])
     return {

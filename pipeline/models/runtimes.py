@@ -1,4 +1,4 @@
-"""Runs a network's file in the runtime of its format: Keras' .h5, LiteRT's .tflite, ONNX's .onnx."""
+"""Runs a model's file in the runtime of its format: Keras (.h5), LiteRT (.tflite) or ONNX Runtime (.onnx)."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,28 +16,28 @@ Predict = Callable[[np.ndarray], np.ndarray]
 
 
 def load(path: Path, threads: int = 1) -> Predict:
-    """Return the network in `path` as a function, which computes with `threads` threads; an .h5 with all there are.
+    """Return the model in `path` as a function that uses `threads` threads; an .h5 uses all cores.
 
-    Raises PipelineError where the file holds no network of its format, or the format's package is not installed.
+    Raises PipelineError if the file is not a model of its format, or the format's package is not installed.
     """
-    formats = {".h5": _keras, ".tflite": _litert, ".onnx": _onnx}
+    formats = {".h5": _load_keras, ".tflite": _load_litert, ".onnx": _load_onnx}
     if path.suffix not in formats:
-        raise PipelineError(f"{path} is not of a known format; accepted: {', '.join(formats)}")
+        raise PipelineError(f"{path} has an unknown format; accepted: {', '.join(formats)}")
     if not path.is_file():
-        raise PipelineError(f"{path} is missing; `python -m pipeline.export` makes .tflite and .onnx files")
+        raise PipelineError(f"{path} is missing; `python -m pipeline.export` writes .tflite and .onnx files")
     try:
         return formats[path.suffix](path, threads)
     except ImportError as error:
         raise PipelineError(f"{path} needs the package {error.name}; `make export` installs it") from error
 
 
-def _keras(path: Path, threads: int) -> Predict:
+def _load_keras(path: Path, threads: int) -> Predict:
     from pipeline.models import saved
 
-    return compiled(saved.load(path))
+    return compile_model(saved.load(path))
 
 
-def compiled(model: "keras.Model") -> Predict:
+def compile_model(model: "keras.Model") -> Predict:
     """Return `model` as a function that TensorFlow compiles once, for batches of any size."""
     import tensorflow as tf
 
@@ -45,14 +45,14 @@ def compiled(model: "keras.Model") -> Predict:
     return lambda images: call(tf.constant(images)).numpy()
 
 
-def _litert(path: Path, threads: int) -> Predict:
+def _load_litert(path: Path, threads: int) -> Predict:
     from ai_edge_litert.interpreter import Interpreter
 
     try:
         interpreter = Interpreter(str(path), num_threads=threads)
         (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
     except (ValueError, RuntimeError) as error:
-        raise PipelineError(f"{path} holds no LiteRT network: {str(error).splitlines()[0]}") from error
+        raise PipelineError(f"{path} is not a readable LiteRT model: {str(error).splitlines()[0]}") from error
     shape = None
 
     def predict(images: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def _litert(path: Path, threads: int) -> Predict:
     return predict
 
 
-def _onnx(path: Path, threads: int) -> Predict:
+def _load_onnx(path: Path, threads: int) -> Predict:
     import onnxruntime
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidProtobuf
 
@@ -77,6 +77,6 @@ def _onnx(path: Path, threads: int) -> Predict:
     try:
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except (Fail, InvalidArgument, InvalidProtobuf) as error:
-        raise PipelineError(f"{path} holds no ONNX network: {str(error).splitlines()[0]}") from error
+        raise PipelineError(f"{path} is not a readable ONNX model: {str(error).splitlines()[0]}") from error
     name = session.get_inputs()[0].name
     return lambda images: session.run(None, {name: images})[0]

@@ -1,4 +1,4 @@
-"""What all pictures share: style, colours, and the file."""
+"""The style, colours and file format of all figures."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from pipeline.core import files
 DPI = 130
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, GREY = "#CC79A7", "#56B4E9", "#B4B4B4"
-"""Okabe and Ito's palette without its yellow, told apart with any colour vision; grey for what stands back."""
+"""Okabe and Ito's palette without yellow, safe for colour blindness; grey for the background."""
 
 STYLE = {
     "font.family": "DejaVu Sans",
@@ -34,7 +34,7 @@ STYLE = {
 
 @contextmanager
 def canvas(path: Path, width: float, height: float, title: str, layout: str = "constrained") -> Iterator[Figure]:
-    """Yield a white figure of that size in inches; write it to `path`, the same bytes every time."""
+    """Yield a white figure of `width` by `height` inches, and write it to `path`: equal figures give equal bytes."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
@@ -48,12 +48,12 @@ def canvas(path: Path, width: float, height: float, title: str, layout: str = "c
 
 
 def bars(axes: Axes, rows: dict[str, dict], keys: Sequence[str], texts: dict[str, list[str]]) -> None:
-    """Draw a group of horizontal bars for each row, one bar a key, with its text at its end."""
-    high = 0.8 / len(keys)
-    for place, (key, colour) in enumerate(zip(keys, (BLUE, ORANGE, GREEN), strict=True)):
-        centres = np.arange(len(rows)) + (place - (len(keys) - 1) / 2) * high
-        drawn = axes.barh(centres, [row[key] for row in rows.values()], high * 0.9, color=colour, label=key)
-        axes.bar_label(drawn, [texts[label][place] for label in rows], padding=3, size=8)
+    """Draw a group of horizontal bars for each row, one bar per key with its text at the end."""
+    height = 0.8 / len(keys)
+    for index, (key, colour) in enumerate(zip(keys, (BLUE, ORANGE, GREEN), strict=True)):
+        centres = np.arange(len(rows)) + (index - (len(keys) - 1) / 2) * height
+        group = axes.barh(centres, [row[key] for row in rows.values()], height * 0.9, color=colour, label=key)
+        axes.bar_label(group, [texts[label][index] for label in rows], padding=3, size=8)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)

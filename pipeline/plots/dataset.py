@@ -1,4 +1,4 @@
-"""What the data set looks like: its faces and its class balance."""
+"""Figures of the dataset: sample faces and class balance."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from pipeline.plots.canvas import bars, canvas
 
 
 def samples(path: Path, faces: dict[str, np.ndarray], data: str) -> None:
-    """Draw one row of faces an emotion; `faces` holds (k, 48, 48) grey bytes each."""
+    """Draw one row of faces per emotion; `faces` has (k, 48, 48) uint8 for each."""
     gap, most = 3, max(len(pixels) for pixels in faces.values())
     size = next(iter(faces.values())).shape[-1]
     mosaic = np.full((len(faces) * (size + gap), most * (size + gap)), 255, np.uint8)
@@ -27,7 +27,7 @@ def samples(path: Path, faces: dict[str, np.ndarray], data: str) -> None:
 
 
 def balance(path: Path, counts: dict[str, dict[str, int]], data: str) -> None:
-    """Draw `counts[emotion][split]` as bars, each with its count and its share of the split."""
+    """Draw `counts[emotion][split]` as bars with counts and shares of the split."""
     splits = list(next(iter(counts.values())))
     totals = {split: sum(row[split] for row in counts.values()) or 1 for split in splits}
     texts = {e: [f"{row[s]:,} ({row[s] / totals[s]:.1%})" for s in splits] for e, row in counts.items()}

@@ -1,4 +1,4 @@
-"""Pages for people, by Jinja: HTML files, which need nothing beside them, neither files nor a network, and Markdown."""
+"""Jinja templates: HTML pages that need no other files and no internet connection, and Markdown."""
 
 import base64
 import json
@@ -11,9 +11,9 @@ from pipeline.core.redact import redact
 
 
 def render(template: Path, **values: Any) -> str:
-    """Return the page that `template` makes of `values`; a value it lacks is an error.
+    """Return the page of `template` with `values`; a missing value is an error.
 
-    It may include page.css, the look that all pages share. Values are escaped in a template named .html.jinja.
+    A template may include page.css, the style of all pages. A template named .html.jinja escapes its values.
     """
     environment = Environment(
         loader=FileSystemLoader([template.parent, Path(__file__).parent]),
@@ -22,12 +22,12 @@ def render(template: Path, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, count="{:,}".format, shown=_shown)
+    environment.filters.update(percent=_percent, count="{:,}".format, setting=_setting)
     return environment.get_template(template.name).render(**values)
 
 
 def picture(file: Path) -> str:
-    """Return a PNG file as the address of an image inside the page."""
+    """Return a PNG file as a data URL, the address of an image inside the page."""
     return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode("ascii")
 
 
@@ -35,6 +35,6 @@ def _percent(share: float, digits: int = 2) -> str:
     return f"{share:.{digits}%}"
 
 
-def _shown(value: object) -> str:
-    """Return a setting as text, without the passwords and tokens that an address may carry."""
+def _setting(value: object) -> str:
+    """Return a setting as text, without the passwords and tokens that an address may contain."""
     return redact(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""How well a model does: confusion matrix, scores of each emotion, calibration."""
+"""Figures of a model's scores: confusion matrix, precision, recall and F1 by emotion, calibration."""
 
 from pathlib import Path
 
@@ -14,21 +14,21 @@ def confusion(path: Path, matrix: np.ndarray, classes: list[str], title: str) ->
     shares = matrix / np.maximum(images, 1)[:, None]
     accuracy = np.trace(matrix) / max(matrix.sum(), 1)
     side = max(0.82 * len(classes), 3)
-    heading = f"{title}: {accuracy:.2%} of {matrix.sum():,} right"
+    heading = f"{title}: {accuracy:.2%} of {matrix.sum():,} correct"
     with canvas(path, max(side + 2.4, 7), side + 1.3, heading) as figure:
         axes = figure.add_subplot()
-        drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (row, column), share in np.ndenumerate(shares):
             text = f"{share:.1%}\n{matrix[row, column]:,}"
             colour = "white" if share > 0.68 else "black"
             weight = "bold" if row == column else "normal"
             axes.text(column, row, text, ha="center", va="center", size=9, color=colour, weight=weight)
-        places = range(len(classes))
-        axes.set_xticks(places, classes)
-        axes.set_yticks(places, [f"{name}\n({count:,})" for name, count in zip(classes, images, strict=True)])
+        ticks = range(len(classes))
+        axes.set_xticks(ticks, classes)
+        axes.set_yticks(ticks, [f"{name}\n({count:,})" for name, count in zip(classes, images, strict=True)])
         axes.set(xlabel="prediction", ylabel="truth (images)")
         axes.spines[:].set_visible(False)
-        bar = figure.colorbar(drawn, shrink=0.7, aspect=30, label="share of the emotion's images")
+        bar = figure.colorbar(image, shrink=0.7, aspect=30, label="share of the emotion's images")
         bar.ax.yaxis.set_major_formatter(PercentFormatter(1))
         bar.outline.set_visible(False)
 
@@ -46,18 +46,18 @@ def emotions(path: Path, per_class: dict[str, dict[str, float]], title: str) -> 
 
 
 def calibration(path: Path, bins: list[dict], title: str) -> None:
-    """Draw the share that is right by the confidence stated, and how many images each bin holds."""
+    """Draw accuracy against confidence, and the number of images in each bin."""
     filled = [b for b in bins if b["count"]]
-    stated, right = [b["confidence"] for b in filled], [b["accuracy"] for b in filled]
+    confidence, accuracy = [b["confidence"] for b in filled], [b["accuracy"] for b in filled]
     with canvas(path, 6.5, 6.3, title) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-        upper.plot([0, 1], [0, 1], color="black", lw=1, ls=":", label="confidence = share right")
-        upper.vlines(stated, right, stated, color=VERMILLION, lw=3, alpha=0.5, label="gap")
-        upper.plot(stated, right, "o-", color=BLUE, lw=2, ms=6, clip_on=False, label="model")
-        upper.text(0.97, 0.04, "too confident", ha="right", color="#555555", style="italic")
-        upper.text(0.03, 0.94, "not confident enough", color="#555555", style="italic")
-        upper.set(ylabel="share right", xlim=(0, 1), ylim=(0, 1))
-        lower.bar(stated, [b["count"] for b in filled], min(0.7 / len(bins), 0.07), color=BLUE)
+        upper.plot([0, 1], [0, 1], color="black", lw=1, ls=":", label="confidence = accuracy")
+        upper.vlines(confidence, accuracy, confidence, color=VERMILLION, lw=3, alpha=0.5, label="gap")
+        upper.plot(confidence, accuracy, "o-", color=BLUE, lw=2, ms=6, clip_on=False, label="model")
+        upper.text(0.97, 0.04, "overconfident", ha="right", color="#555555", style="italic")
+        upper.text(0.03, 0.94, "underconfident", color="#555555", style="italic")
+        upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+        lower.bar(confidence, [b["count"] for b in filled], min(0.7 / len(bins), 0.07), color=BLUE)
         lower.set(xlabel="confidence: probability of the prediction", ylabel="images")
         lower.xaxis.set_major_formatter(PercentFormatter(1))
         upper.yaxis.set_major_formatter(PercentFormatter(1))

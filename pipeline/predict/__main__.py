@@ -1,4 +1,4 @@
-"""Names the emotions of the faces in pictures and videos: boxes and bars to look at, and a line for each face."""
+"""Predicts the emotions of faces in pictures and videos: annotated copies, and a line for each face."""
 
 import argparse
 import sys
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from pipeline.faces.detection import Box, Detector
     from pipeline.faces.media import Frame
 
-TOGETHER = 64
-"""Faces that are predicted together."""
-PIXELS = 30_000_000
-"""Pixels of the frames that wait for it, at most."""
+BATCH_FACES = 64
+"""Faces that are predicted in one batch."""
+BATCH_PIXELS = 30_000_000
+"""Pixels after which a batch of frames is complete, even with fewer faces."""
 
 
-class Seen(NamedTuple):
+class Detected(NamedTuple):
     """A frame of the file called `name`, with the boxes of its faces."""
 
     name: str
@@ -35,101 +35,107 @@ class Seen(NamedTuple):
 
 @command
 def main(arguments: list[str]) -> None:
-    """Predict what is in pictures, folders, videos (or "-", a picture from standard input), or before a camera."""
-    asked = _parser().parse_args(arguments)
-    if bool(asked.inputs) == bool(asked.camera):
-        given = "files and a camera are given" if asked.camera else "nothing to look at"
-        raise PipelineError(f"{given}; accepted: pictures, folders, videos, -, or else --camera NUMBER|VIDEO")
-    if asked.camera:
-        options.refuse(asked, ("whole", "lines", "no-pictures"), "with --camera")
+    """Predict the emotions of faces in pictures, folders, videos, "-" (a picture from standard input), or a camera."""
+    args = _parser().parse_args(arguments)
+    if bool(args.inputs) == bool(args.camera):
+        problem = "files and a camera are given" if args.camera else "no files and no camera are given"
+        raise PipelineError(f"{problem}; accepted: pictures, folders, videos, -, or else --camera NUMBER|VIDEO")
+    if args.camera:
+        options.refuse(args, ("whole", "lines", "no-pictures"), "with --camera")
     else:
-        options.refuse(asked, ("headless",), "without --camera")
-    if asked.whole:
-        options.refuse(asked, ("detector",), "with --whole")
+        options.refuse(args, ("headless",), "without --camera")
+    if args.whole:
+        options.refuse(args, ("detector",), "with --whole")
     runtime.configure()
-    # As stderr does: a file's name need be no text.
+    # As in stderr: a file's name need not be text.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    from pipeline.faces import classifier, detection
+    from pipeline.faces import detection
+    from pipeline.faces.classifier import load_classifier
 
-    answering = classifier.find(asked.model, asked.tracking)
-    print(f"{answering.name}: {', '.join(answering.info.classes)}", file=sys.stderr)
-    if asked.camera:
+    classifier = load_classifier(args.model, args.tracking)
+    print(f"{classifier.name}: {', '.join(classifier.info.classes)}", file=sys.stderr)
+    if args.camera:
         from pipeline.predict import live
 
-        live.watch(asked.camera, answering, detection.load(asked.detector, live.LONGEST), asked.out, asked.headless)
+        live.watch(args.camera, classifier, detection.load(args.detector, live.LONGEST), args.out, args.headless)
         return
-    detector = detection.whole if asked.whole else detection.load(asked.detector)
-    failed = predict(asked.inputs, answering, detector, asked.out, asked.lines or "csv", not asked.no_pictures)
+    detector = detection.whole if args.whole else detection.load(args.detector)
+    failed = predict(args.inputs, classifier, detector, args.out, args.lines or "csv", not args.no_pictures)
     if failed:
-        raise PipelineError(f"{failed} could not be read or written, the others are done; the warnings above name them")
+        raise PipelineError(
+            f"{failed} files could not be read or written (see the warnings above); the others are done"
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.predict", description=main.__doc__)
     parser.add_argument("inputs", nargs="*", metavar="FILE|FOLDER|-", help="pictures, videos, folders of them")
-    parser.add_argument("--camera", metavar="NUMBER|VIDEO", help="show a camera, or a video, live")
+    parser.add_argument("--camera", metavar="NUMBER|VIDEO", help="annotate a camera, or a video, live")
     options.add(parser)
-    yunet = "YuNet's model file (.onnx), which finds more faces than the cascade that OpenCV brings"
+    yunet = "YuNet's model file (.onnx), which finds more faces than OpenCV's own cascade"
     parser.add_argument("--detector", type=Path, metavar="FILE", help=yunet)
     parser.add_argument("--out", type=Path, default=paths.ROOT / "outputs" / "predictions", metavar="FOLDER")
-    parser.add_argument("--lines", choices=["csv", "jsonl"], help="the format of the lines; csv without it")
-    parser.add_argument("--no-pictures", action="store_true", help="write lines alone")
-    parser.add_argument("--headless", action="store_true", help="with --camera: write a video, open no window")
+    parser.add_argument("--lines", choices=["csv", "jsonl"], help="the format of the lines; by default csv")
+    parser.add_argument("--no-pictures", action="store_true", help="write only the lines")
+    parser.add_argument(
+        "--headless", action="store_true", help="with --camera: write a video instead of opening a window"
+    )
     return parser
 
 
 def predict(
     inputs: list[str], classifier: "Classifier", detector: "Detector", out: Path, lines: str, pictures: bool
 ) -> int:
-    """Write faces.csv (or .jsonl) and the annotated `inputs` into the folder `out`; return how many of them failed.
+    """Write faces.csv (or .jsonl) and the annotated `inputs` into the folder `out`; return the number of failed files.
 
-    Frames stream through: what is in memory does not grow with their number. Raises PipelineError where there is no
-    picture or video.
+    Frames stream through: memory does not grow with their number. Raises PipelineError if there is no picture or video.
     """
-    from pipeline.faces import media
+    from pipeline.faces import media, rows
     from pipeline.predict import output
 
-    given = media.files(inputs, out)
-    if (first := next(given, None)) is None:
+    found = media.files(inputs, out)
+    if (first := next(found, None)) is None:
         accepted = " ".join(sorted(media.PICTURES | media.VIDEOS))
         raise PipelineError(f"no picture or video in {', '.join(inputs)}; accepted: {accepted}")
-    written = output.Folder(out, lines, pictures, classifier.info.classes)
+    output_folder = output.Folder(out, lines, pictures, classifier.info.classes)
     unreadable: list[str] = []
-    alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+    single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     with progress("pictures and frames", None, "frames") as advance:
-        for batch in _batches(_seen(chain([first], given), detector, unreadable)):
-            found = classifier.faces([seen.frame.pixels for seen in batch], [seen.boxes for seen in batch])
-            for seen, faces in zip(batch, found, strict=True):
-                written.write(seen.name, seen.path, seen.frame, faces)
-                if alone and seen.frame.number is None:
-                    print(f"{seen.name}: " + ("; ".join(face.answer.text for face in faces) or output.NO_FACE))
+        for batch in _batches(_detect(chain([first], found), detector, unreadable)):
+            predicted = classifier.faces([each.frame.pixels for each in batch], [each.boxes for each in batch])
+            for each, faces in zip(batch, predicted, strict=True):
+                output_folder.write(each.name, each.path, each.frame, faces)
+                if single and each.frame.number is None:
+                    print(f"{each.name}: " + ("; ".join(face.prediction.text for face in faces) or rows.NO_FACE))
                 advance(1)
-    print(written.finish())
-    return len(unreadable) + written.failed
+    print(output_folder.finish())
+    return len(unreadable) + output_folder.failed
 
 
-def _seen(given: Iterable[tuple[str, Path | None]], detector: "Detector", unreadable: list[str]) -> Iterator[Seen]:
-    """Yield all frames with the boxes of their faces; report the files that cannot be read, and go on."""
+def _detect(
+    files: Iterable[tuple[str, Path | None]], detector: "Detector", unreadable: list[str]
+) -> Iterator[Detected]:
+    """Yield all frames with the boxes of their faces; warn of unreadable files and add them to `unreadable`."""
     from pipeline.faces import media
 
-    for name, path in given:
+    for name, path in files:
         try:
             for frame in media.frames(path):
-                yield Seen(name, path, frame, detector(frame.pixels))
+                yield Detected(name, path, frame, detector(frame.pixels))
         except PipelineError as error:
             print(f"warning: {error}", file=sys.stderr)
             unreadable.append(name)
 
 
-def _batches(seen: Iterator[Seen]) -> Iterator[list[Seen]]:
-    """Yield frames together until they have enough faces, or too many pixels."""
-    batch: list[Seen] = []
+def _batches(frames: Iterator[Detected]) -> Iterator[list[Detected]]:
+    """Yield lists of frames, each complete with BATCH_FACES faces or BATCH_PIXELS pixels."""
+    batch: list[Detected] = []
     faces = pixels = 0
-    for each in seen:
+    for each in frames:
         batch.append(each)
         faces += len(each.boxes)
         pixels += each.frame.pixels.shape[0] * each.frame.pixels.shape[1]
-        if faces >= TOGETHER or pixels >= PIXELS:
+        if faces >= BATCH_FACES or pixels >= BATCH_PIXELS:
             yield batch
             batch, faces, pixels = [], 0, 0
     if batch:

@@ -1,4 +1,4 @@
-"""A camera, or a video as if it were one: emotions that are smoothed over time, in a window or in a video file."""
+"""Annotates a camera, or a video, live: emotions smoothed over time, in a window or a video file."""
 
 import contextlib
 import time
@@ -17,56 +17,56 @@ from pipeline.faces.detection import Box, Detector
 from pipeline.predict import output, window
 
 LONGEST = 320
-"""Pixels along the longer side of what the detector sees: faces before a camera are large."""
+"""Pixels along the longer side of the detector's input: faces before a camera are large."""
 CAMERA_RATE = 25.0
-"""Frames a second of the video that is written of a camera."""
+"""Frames per second of the video that is written from a camera."""
 MEMORY = 0.8
-"""The share that what was seen before has in the probabilities of a face, a frame later."""
+"""The weight of the previous frames in the moving average of a face's probabilities."""
 OVERLAP = 0.3
-"""Intersection over union from which on boxes of two frames are of one face."""
+"""The lowest intersection over union at which boxes of two frames are the same face."""
 MISSED = 5
-"""Frames after which a face that is not found any more is forgotten."""
+"""The number of frames without detection after which a face is dropped."""
 
 
-class Track:
-    """A face followed from frame to frame: its box, its smoothed probabilities, and how long it was not seen."""
+class TrackedFace:
+    """A face tracked over frames: its box, its smoothed probabilities, and the number of frames without detection."""
 
     def __init__(self, box: Box, probabilities: np.ndarray):
-        """Begin with what one frame shows."""
+        """Start with the detection in one frame."""
         self.box, self.probabilities, self.missed = box, probabilities, 0
 
-    def see(self, box: Box, probabilities: np.ndarray) -> None:
-        """Take what the next frame shows: an exponential moving average of boxes and probabilities."""
+    def update(self, box: Box, probabilities: np.ndarray) -> None:
+        """Add the detection in the next frame to the exponential moving averages of box and probabilities."""
         self.box = Box(*(round(0.5 * old + 0.5 * new) for old, new in zip(self.box, box, strict=True)))
         self.probabilities = MEMORY * self.probabilities + (1 - MEMORY) * probabilities
         self.missed = 0
 
 
-class Tracker:
-    """Follows the faces of one camera."""
+class FaceTracker:
+    """Tracks the faces of one camera."""
 
     def __init__(self) -> None:
-        """Begin with no faces."""
-        self.tracks: list[Track] = []
+        """Start without faces."""
+        self.tracks: list[TrackedFace] = []
         self.shape: tuple[int, ...] = ()
 
-    def update(self, shape: tuple[int, ...], boxes: list[Box], probabilities: np.ndarray) -> list[Track]:
-        """Take the faces of the next frame and return those that are in it, or were a moment ago, the largest first.
+    def update(self, shape: tuple[int, ...], boxes: list[Box], probabilities: np.ndarray) -> list[TrackedFace]:
+        """Add the detections of the next frame; return the faces in it and those not yet dropped, the largest first.
 
-        Where the `shape` of the frame is another one, as when a telephone is turned, all its faces are new.
+        If the `shape` of the frame changes, as when a telephone is turned, all faces are new.
         """
         if shape != self.shape:
             self.shape, self.tracks = shape, []
         unmatched = set(range(len(self.tracks)))
         for track in self.tracks:
             track.missed += 1
-        for box, shares in zip(boxes, probabilities, strict=True):
+        for box, new in zip(boxes, probabilities, strict=True):
             best = max(unmatched, key=lambda i: overlap(self.tracks[i].box, box), default=None)
             if best is not None and overlap(self.tracks[best].box, box) >= OVERLAP:
                 unmatched.remove(best)
-                self.tracks[best].see(box, shares)
+                self.tracks[best].update(box, new)
             else:
-                self.tracks.append(Track(box, shares))
+                self.tracks.append(TrackedFace(box, new))
         self.tracks = [track for track in self.tracks if track.missed <= MISSED]
         return sorted(self.tracks, key=lambda track: -track.box.side)
 
@@ -80,57 +80,59 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def watch(source: str, classifier: Classifier, detector: Detector, out: Path, headless: bool) -> None:
-    """Show the camera of that number, or a video file, until its window is closed, it ends, or Ctrl-C.
+    """Annotate a camera (by its number) or a video file until the window is closed, the video ends, or Ctrl-C.
 
-    Without a display, or where `headless`, the annotated frames become a video in the folder `out` instead.
-    Raises PipelineError where the source cannot be opened.
+    Without a display, or if `headless`, write the annotated frames to a video in the folder `out` instead.
+    Raises PipelineError if the source cannot be opened.
     """
-    number = int(source) if source.isdecimal() and len(source) < 10 else None  # OpenCV takes no larger one
+    number = int(source) if source.isdecimal() and len(source) < 10 else None  # the largest that OpenCV accepts
     rate = media.rate(Path(source)) if number is None else CAMERA_RATE
-    shown_in = None if headless else window.opened(f"{classifier.name} - close the window, or press q, to end")
-    video = None if shown_in else output.Video(out / "camera.mp4", rate)
+    display = None if headless else window.open_window(f"{classifier.name} - close the window, or press q, to end")
+    video = None if display else output.Video(out / "camera.mp4", rate)
     times: deque[float] = deque(maxlen=30)
-    tracker, shown, began = Tracker(), 0, time.perf_counter()
+    tracker, count, started = FaceTracker(), 0, time.perf_counter()
     with progress("frames", None, "frames") as advance, contextlib.suppress(KeyboardInterrupt):
         for frame in _frames(source, number):
             times.append(time.perf_counter())
             speed = (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else None
-            picture = annotated(frame, classifier, detector, tracker, speed)
+            picture = annotate(frame, classifier, detector, tracker, speed)
             if video:
                 video.write(picture)
-            elif shown_in and not shown_in.show(picture):
+            elif not display.show(picture):
                 break
-            elif number is None:  # no faster than it was filmed
-                time.sleep(max(0.0, began + shown / rate - time.perf_counter()))
-            shown += 1
+            elif number is None:  # no faster than the video was filmed
+                time.sleep(max(0.0, started + count / rate - time.perf_counter()))
+            count += 1
             advance(1)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - started
     if video:
         video.finish()
-    print(f"{shown} frames, {shown / seconds:.0f} a second" + (f": {video.path}" if video and shown else ""))
+    print(f"{count} frames, {count / seconds:.0f} per second" + (f": {video.path}" if video and count else ""))
 
 
-def annotated(
-    frame: np.ndarray, classifier: Classifier, detector: Detector, tracker: Tracker, speed: float | None
+def annotate(
+    frame: np.ndarray, classifier: Classifier, detector: Detector, tracker: FaceTracker, speed: float | None
 ) -> np.ndarray:
-    """Return the (h, w, 3) uint8 `frame` with its faces, their smoothed emotions, and the frames a second."""
+    """Return the (h, w, 3) uint8 `frame` with its faces, their smoothed emotions, and the frames per second."""
     boxes = detector(frame)
-    cut = np.stack([detection.crop(frame, box) for box in boxes]) if boxes else np.empty((0, 48, 48), np.uint8)
-    seen = classifier.probabilities(cut) if boxes else np.empty((0, len(classifier.info.classes)))
-    tracks = tracker.update(frame.shape, boxes, seen)
-    crops = (detection.crop(frame, track.box) for track in tracks)
-    answers = [classifier.answer(c, t.box.side, t.probabilities) for c, t in zip(crops, tracks, strict=True)]
-    faces = [Face(track.box, answer) for track, answer in zip(tracks, answers, strict=True)]
-    note = f"{speed:.0f} frames a second" if speed else ""
+    if boxes:
+        probabilities = classifier.probabilities(np.stack([detection.crop(frame, box) for box in boxes]))
+    else:
+        probabilities = np.empty((0, len(classifier.info.classes)))
+    faces = []
+    for track in tracker.update(frame.shape, boxes, probabilities):
+        crop = detection.crop(frame, track.box)
+        faces.append(Face(track.box, classifier.prediction(crop, track.box.side, track.probabilities)))
+    note = f"{speed:.0f} frames per second" if speed else ""
     return drawing.annotate(frame, faces, classifier.info.classes, columns=1, note=note)
 
 
 def _frames(source: str, number: int | None) -> Iterator[np.ndarray]:
-    camera = media.opened(source) if number is None else cv2.VideoCapture(number)
+    camera = media.open_video(source) if number is None else cv2.VideoCapture(number)
     try:
         if not camera.isOpened():
-            known = "the number of a camera (0 is the first), or a video file"
-            raise PipelineError(f"{source} cannot be opened; accepted: {known}")
+            accepted = "the number of a camera (0 is the first), or a video file"
+            raise PipelineError(f"{source} cannot be opened; accepted: {accepted}")
         while (read := camera.read())[0]:
             yield read[1]
     finally:

@@ -1,13 +1,13 @@
-"""A window that shows frames as they come."""
+"""A window that shows frames live."""
 
 import numpy as np
 
 
 class Window:
-    """A window of Tk's."""
+    """A Tk window."""
 
     def __init__(self, title: str):
-        """Open it; raises tkinter.TclError where there is no display."""
+        """Open the window; raise tkinter.TclError if there is no display."""
         import tkinter
 
         self.root = tkinter.Tk()
@@ -20,16 +20,16 @@ class Window:
             self.root.bind(key, lambda event: self.close())
 
     def close(self) -> None:
-        """End it."""
+        """Close the window at the next frame."""
         self.open = False
 
     def show(self, frame: np.ndarray) -> bool:
-        """Show the (h, w, 3) uint8 `frame`, blue first; return whether the window is still open."""
+        """Show the (h, w, 3) uint8 BGR `frame`; return whether the window is still open."""
         import tkinter
 
         height, width = frame.shape[:2]
         content = f"P6 {width} {height} 255 ".encode() + frame[:, :, ::-1].tobytes()
-        self.picture = tkinter.PhotoImage(data=content, format="PPM")  # kept: Tk draws it later
+        self.picture = tkinter.PhotoImage(data=content, format="PPM")  # Tk draws it later and needs the reference
         self.label.configure(image=self.picture)
         self.root.update()
         if not self.open:
@@ -37,8 +37,8 @@ class Window:
         return self.open
 
 
-def opened(title: str) -> Window | None:
-    """Return a window; where there can be none, say why, and return None."""
+def open_window(title: str) -> Window | None:
+    """Return a window; if none can be opened, print the reason and return None."""
     try:
         import tkinter
 

@@ -1,4 +1,4 @@
-"""Serves a trained network with MLflow's own model server: pictures in, named probabilities out."""
+"""Serves a trained model with MLflow's model server: from pictures to predictions."""
 
 import argparse
 import os
@@ -15,68 +15,80 @@ from pipeline.core import config, paths
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
 
-_OURS = {"loader_module": "pipeline.serve.served", "code": None, "streamable": False}
-_MORE = {"data", "env", "python_version"}
+_EXPECTED = {"loader_module": "pipeline.serve.served", "code": None, "streamable": False}
+_ALLOWED = {"data", "env", "python_version"}
 
 
 @command
 def main(arguments: list[str]) -> None:
     """Serve a run, or a registered model, on 127.0.0.1; `python -m pipeline.serve models:/fer2013@champion`."""
-    asked = _parser().parse_args(arguments)
-    cfg, _ = config.compose([f"tracking={asked.tracking}"] if asked.tracking else [])
+    args = _parser().parse_args(arguments)
+    cfg, _ = config.compose([f"tracking={args.tracking}"] if args.tracking else [])
     from pipeline.tracking import finding
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(cfg.tracking)
-    model = paths.ROOT / "outputs" / "served" / str(asked.port)
+    model = paths.ROOT / "outputs" / "served" / str(args.port)
     model.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=model.parent) as folder:
-        copy = finding.fetch(tracker, asked.model, "model", Path(folder))  # what is checked is what is served
+        copy = finding.fetch(
+            tracker, args.model, "model", Path(folder)
+        )  # the copy that is checked is the one that is served
         check(copy)
-        _check_free(asked.port)  # or a server is running, from the folder that is replaced now
+        _check_free(args.port)  # else a running server would lose its folder, which is replaced next
         shutil.rmtree(model, ignore_errors=True)
         copy.rename(model)
     environment = {
         **os.environ,
         "MLFLOW_TRACKING_URI": tracker.uri,
         "PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")])),
-        "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(asked.seconds),
+        "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(args.seconds),
     }
-    served = ["mlflow", "models", "serve", "--model-uri", str(model), "--env-manager", "local", "--host", "127.0.0.1"]
-    served += ["--port", str(asked.port), "--workers", str(asked.workers), "--timeout", str(asked.seconds)]
-    print(f"POST pictures to http://127.0.0.1:{asked.port}/invocations; Ctrl-C ends it", flush=True)
-    os.execve(sys.executable, [sys.executable, "-m", *served], environment)
+    command_line = [
+        "mlflow",
+        "models",
+        "serve",
+        "--model-uri",
+        str(model),
+        "--env-manager",
+        "local",
+        "--host",
+        "127.0.0.1",
+    ]
+    command_line += ["--port", str(args.port), "--workers", str(args.workers), "--timeout", str(args.seconds)]
+    print(f"POST pictures to http://127.0.0.1:{args.port}/invocations; Ctrl-C stops the server", flush=True)
+    os.execve(sys.executable, [sys.executable, "-m", *command_line], environment)
 
 
 def check(model: Path) -> None:
-    """Raise PipelineError where the MLflow model in the folder `model` is not as tracker.log_model writes it.
+    """Raise PipelineError if the MLflow model in the folder `model` differs from those that tracker.log_model writes.
 
-    MLflow imports the module that the file MLmodel names, and unpickles what it calls a model: code of its own.
+    MLflow would run the code of the module and of the pickled model that the file MLmodel names.
     """
     accepted = "accepted: a model that `python -m pipeline.train` has logged"
     try:
         flavors = yaml.safe_load((model / "MLmodel").read_text())["flavors"]
-        says = flavors["python_function"]
-        other = [f"{key}: {says[key]}" for key, ours in _OURS.items() if says[key] != ours]
-        other += sorted(map(str, {*flavors, *says} - {"python_function", *_OURS, *_MORE}))
-        data = says.get("data")
+        flavor = flavors["python_function"]
+        other = [f"{key}: {flavor[key]}" for key, expected in _EXPECTED.items() if flavor[key] != expected]
+        other += sorted(map(str, {*flavors, *flavor} - {"python_function", *_EXPECTED, *_ALLOWED}))
+        data = flavor.get("data")
     except (OSError, ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise PipelineError(f"{model} holds no MLflow model of this project's ({error}); {accepted}") from error
+        raise PipelineError(f"{model} is not an MLflow model of this project ({error}); {accepted}") from error
     if other:
-        raise PipelineError(f"the model would be answered for by code of its own ({other[0]}); {accepted}")
+        raise PipelineError(f"the model would run code of its own ({other[0]}); {accepted}")
     if not re.fullmatch(r"data/[\w-]+\.h5", str(data)):
-        raise PipelineError(f"the model's data are {str(data)[:80]!r}; {accepted}")
+        raise PipelineError(f"the model's data is {str(data)[:80]!r}; {accepted}")
     from pipeline.models import saved
 
     saved.load(model / data)
 
 
 def _check_free(port: int) -> None:
-    """Raise PipelineError where a server cannot listen on `port` of this machine."""
-    with socket.socket() as tried:
-        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: connections may linger
+    """Raise PipelineError if no server can listen on `port` of this machine."""
+    with socket.socket() as test:
+        test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as in the server: old connections may linger
         try:
-            tried.bind(("127.0.0.1", port))
+            test.bind(("127.0.0.1", port))
         except (OSError, OverflowError) as error:
             raise PipelineError(f"port {port} cannot be used ({error}); accepted: --port with a free one") from error
 
@@ -84,10 +96,12 @@ def _check_free(port: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.serve", description=main.__doc__)
     parser.add_argument("model", metavar="MODEL", help="an MLflow run's id, models:/NAME@ALIAS, models:/NAME/VERSION")
-    parser.add_argument("--tracking", help="where runs are: an option of conf/tracking/; params.yaml's without it")
-    parser.add_argument("--port", type=int, default=5001, help="%(default)s without it")
-    parser.add_argument("--workers", type=int, default=1, help="processes, each with its own copy of the network")
-    parser.add_argument("--seconds", type=int, default=60, help="after which a request is given up")
+    parser.add_argument(
+        "--tracking", help="the store of runs: an option of conf/tracking/; by default that of params.yaml"
+    )
+    parser.add_argument("--port", type=int, default=5001, help="by default %(default)s")
+    parser.add_argument("--workers", type=int, default=1, help="processes, each with its own copy of the model")
+    parser.add_argument("--seconds", type=int, default=60, help="the time limit of a request")
     return parser
 
 

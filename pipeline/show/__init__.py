@@ -1,1 +1,1 @@
-"""Serve a page that predicts emotions in pictures and the browser's camera."""
+"""Serve a web page that predicts emotions in pictures and the browser's camera."""

@@ -1,4 +1,4 @@
-"""Serves a page on this machine: drop a picture on it, or use the browser's camera."""
+"""Serves a web page on this machine: drop a picture on it, or use the browser's camera."""
 
 import argparse
 
@@ -9,22 +9,24 @@ from pipeline.core.errors import PipelineError
 
 @command
 def main(arguments: list[str]) -> None:
-    """Serve the page on 127.0.0.1, with the networks of weights/ and of MLflow's runs."""
+    """Serve the web page on 127.0.0.1, with the models of weights/ and of MLflow's runs."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.show", description=main.__doc__)
-    parser.add_argument("--port", type=int, default=8000, help="%(default)s without it")
-    parser.add_argument("--tracking", help="where runs are: an option of conf/tracking/; params.yaml's without it")
-    asked = parser.parse_args(arguments)
-    if not 1 <= asked.port <= 65535:
-        raise PipelineError(f"--port {asked.port}; accepted: 1 to 65535")
-    cfg, _ = config.compose([f"tracking={asked.tracking}"] if asked.tracking else [])
+    parser.add_argument("--port", type=int, default=8000, help="by default %(default)s")
+    parser.add_argument(
+        "--tracking", help="the store of runs: an option of conf/tracking/; by default that of params.yaml"
+    )
+    args = parser.parse_args(arguments)
+    if not 1 <= args.port <= 65535:
+        raise PipelineError(f"--port {args.port}; accepted: 1 to 65535")
+    cfg, _ = config.compose([f"tracking={args.tracking}"] if args.tracking else [])
     runtime.configure()
     import uvicorn
 
     from pipeline.show import web
     from pipeline.tracking.tracker import Tracker
 
-    print(f"http://127.0.0.1:{asked.port} shows the page; Ctrl-C ends it", flush=True)
-    uvicorn.run(web.app(Tracker(cfg.tracking)), host="127.0.0.1", port=asked.port, log_level="warning")
+    print(f"http://127.0.0.1:{args.port} shows the page; Ctrl-C stops the server", flush=True)
+    uvicorn.run(web.app(Tracker(cfg.tracking)), host="127.0.0.1", port=args.port, log_level="warning")
 
 
 if __name__ == "__main__":

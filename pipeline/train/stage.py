@@ -106,6 +106,6 @@ def _write(out: paths.Outputs, fitted: "Fitted", run: RunRecord) -> None:
 
     saved.save(fitted.model, out.model, fitted.info)
     files.write_csv(out.history, [{k: v for k, v in row.items() if k != "time"} for row in fitted.history])
-    predictions.save(out.val, predictions.Predicted(fitted.probabilities, fitted.labels))
+    predictions.save(out.val, predictions.Predictions(fitted.probabilities, fitted.labels))
     curves(out.figure("curves"), fitted.history, run.data.name, run.epoch)
     record.write(out.run, run)

@@ -16,7 +16,7 @@ from pipeline.data import arrays
 from pipeline.data.arrays import Split
 from pipeline.metrics import calibration, cost, inference
 from pipeline.metrics.scores import cross_entropy
-from pipeline.metrics.splits import scored
+from pipeline.metrics.splits import score_splits
 from pipeline.models import saved
 
 SAMPLE = 256
@@ -37,7 +37,7 @@ def differences(path: Path, record: Path) -> list[str]:
     classes = saved.info(path, model.output_shape[-1]).classes
     splits = {name: arrays.load(folder, name, classes) for name in ("val", "test")}
     predicted = {name: inference.predict(model, split) for name, split in splits.items()}
-    again = scored(splits, predicted, arrays.clean_test(folder, splits["test"]), classes)
+    again = score_splits(splits, predicted, arrays.clean_test(folder, splits["test"]), classes)
     found = {"data": arrays.identity(folder), "parameters": model.count_params(), "macs": cost.macs(model)}
     found |= {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
