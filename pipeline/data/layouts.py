@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -76,7 +76,7 @@ def decode(name: str, encoded: bytes) -> np.ndarray:
     raise PipelineError(f"{name!r} is an image of {kind}; accepted: {IMAGE_SIZE}x{IMAGE_SIZE} L (8-bit grey)")
 
 
-def parse_table(file: BinaryIO) -> Iterator[Face]:
+def parse_table(file: IO[bytes]) -> Iterator[Face]:
     """Yield the faces of the challenge's fer2013.csv in the order of its rows, numbered from 0."""
     rows = csv.reader(_lines(file), strict=True)
     try:
@@ -104,7 +104,7 @@ def parse_table(file: BinaryIO) -> Iterator[Face]:
         raise PipelineError(f"line {rows.line_num} is no line of a CSV table ({error})") from error
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
+def _lines(file: IO[bytes]) -> Iterator[str]:
     """Yield the lines of `file`; refuses what no line of the table looks like before it fills the memory."""
     number = 0
     while line := file.readline(MAX_LINE + 1):

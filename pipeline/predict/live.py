@@ -98,7 +98,7 @@ def watch(source: str, classifier: Classifier, detector: Detector, out: Path, he
             picture = annotate(frame, classifier, detector, tracker, speed)
             if video:
                 video.write(picture)
-            elif not display.show(picture):
+            elif display and not display.show(picture):
                 break
             elif number is None:  # no faster than the video was filmed
                 time.sleep(max(0.0, started + count / rate - time.perf_counter()))
