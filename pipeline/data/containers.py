@@ -56,7 +56,7 @@ def read_tar(path: Path, times: int) -> Iterator[Face]:
     """Yield the faces of the one fer2013.csv in a tar.gz."""
     tables = 0
     with gzip.open(path) as unpacked:
-        stream = _Bounded(unpacked, MAX_EXTRA)
+        stream = _Bounded(cast(IO[bytes], unpacked), MAX_EXTRA)
         with tarfile.open(fileobj=stream, mode="r|") as archive:
             for member in archive:
                 if member.name == "." and member.isdir():
