@@ -12,11 +12,10 @@ import zipfile
 from collections.abc import Iterator
 from operator import attrgetter
 from pathlib import Path
-from typing import BinaryIO
 
 from pipeline.core.constants import SPLITS
 from pipeline.core.errors import PipelineError
-from pipeline.data.layouts import TABLE, Face, decode, parse_name, parse_table
+from pipeline.data.layouts import TABLE, Bytes, Face, decode, parse_name, parse_table
 
 ACCEPTED = "accepted: Kaggle's zip of train/ and test/, or fer2013.csv, plain, in a .zip or in a .tar.gz"
 MAX_IMAGE = 64 * 1024
@@ -64,12 +63,12 @@ def read_tar(path: Path, times: int) -> Iterator[Face]:
                 _safe(member.name.removeprefix("./"))
                 if member.issparse() or not (member.isreg() or member.isdir()):
                     raise PipelineError(f"{member.name!r} is a link or a device; accepted: plain files")
-                if _is_table(member.name) and not member.isdir():
+                if _is_table(member.name) and (table := archive.extractfile(member)):
                     tables += 1
                     if tables > 1:
                         break
                     stream.left = times * MAX_TABLE
-                    yield from parse_table(archive.extractfile(member))
+                    yield from parse_table(table)
                     stream.left = MAX_EXTRA
         while stream.read(MAX_IMAGE):  # as far as the checksum at the end
             pass
@@ -146,7 +145,7 @@ def _read_image(archive: zipfile.ZipFile, image: tuple[str, str, int], member: z
     return Face(*image, decode(member.filename, encoded))
 
 
-def _read_table(file: BinaryIO, times: int) -> Iterator[Face]:
+def _read_table(file: Bytes, times: int) -> Iterator[Face]:
     """Yield the faces of fer2013.csv, which is read from `file`."""
     yield from parse_table(io.BufferedReader(_Bounded(file, times * MAX_TABLE), MAX_IMAGE))
 
@@ -158,8 +157,8 @@ class _Zip(io.FileIO):
         super().__init__(path)
         self.most = most
 
-    def read(self, size: int = -1) -> bytes:
-        if size > self.most:
+    def read(self, size: int | None = -1) -> bytes:
+        if size and size > self.most:
             raise PipelineError(f"has an index of {size:,} bytes; accepted: at most {self.most:,}")
         return super().read(size)
 
@@ -167,14 +166,14 @@ class _Zip(io.FileIO):
 class _Bounded(io.RawIOBase):
     """Reads `file`, and raises PipelineError after `left` bytes: the size in a header is not trusted."""
 
-    def __init__(self, file: BinaryIO, left: int):
+    def __init__(self, file: Bytes, left: int):
         self.file = file
         self.left = left
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         chunk = self.file.read(len(buffer))
         self.left -= len(chunk)
         if self.left < 0:

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,6 +28,9 @@ MAX_BLANK = 1000
 _IMAGE_NAME = re.compile(r"(train|test)/([^/]+)/([A-Za-z]+)_([0-9]{1,18})\.(?:jpe?g|png)")
 _CODE_OF = {str(code): emotion for code, emotion in enumerate(CODES)}
 _VALUE_OF = {str(value): value for value in range(256)}
+
+Bytes = IO[bytes] | io.BufferedIOBase
+"""A file that is open for reading."""
 
 
 class Face(NamedTuple):
@@ -76,7 +79,7 @@ def decode(name: str, encoded: bytes) -> np.ndarray:
     raise PipelineError(f"{name!r} is an image of {kind}; accepted: {IMAGE_SIZE}x{IMAGE_SIZE} L (8-bit grey)")
 
 
-def parse_table(file: BinaryIO) -> Iterator[Face]:
+def parse_table(file: Bytes) -> Iterator[Face]:
     """Yield the faces of the challenge's fer2013.csv in the order of its rows, numbered from 0."""
     rows = csv.reader(_lines(file), strict=True)
     try:
@@ -104,7 +107,7 @@ def parse_table(file: BinaryIO) -> Iterator[Face]:
         raise PipelineError(f"line {rows.line_num} is no line of a CSV table ({error})") from error
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
+def _lines(file: Bytes) -> Iterator[str]:
     """Yield the lines of `file`; refuses what no line of the table looks like before it fills the memory."""
     number = 0
     while line := file.readline(MAX_LINE + 1):
