@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.core import paths, runtime
 from pipeline.download import synthetic
-from pipeline.faces import detection, media
+from pipeline.faces import camera, detection, media
 from pipeline.faces.classifier import Classifier
 from pipeline.predict import live, output
 
@@ -24,7 +24,7 @@ def measure() -> Iterator[dict]:
     with TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         _write(clip)
-        detector = detection.load(longest=live.LONGEST)
+        detector = detection.load(longest=camera.LONGEST)
         live.watch(str(clip), network, detector, Path(folder), headless=True)  # warms up
         seconds = [_seconds(live.watch, str(clip), network, detector, Path(folder), True) for _ in range(ROUNDS)]
         yield {
@@ -37,11 +37,11 @@ def measure() -> Iterator[dict]:
         found = [len(detector(frame)) for frame in frames]
         yield {"what": "... faces found in a frame", "unit": "", "values": [float(np.mean(found))]}
         face = detection.crop(frames[0], detection.Box(200, 120, 240))[None]
-        tracker = live.FaceTracker()
+        tracker = camera.FaceTracker()
         parts = {
             "finding faces": lambda frame: detector(frame),
             "predicting one": lambda frame: network.probabilities(face),
-            "all but reading and writing": lambda frame: live.annotate(frame, network, detector, tracker, 30),
+            "all but reading and writing": lambda frame: camera.annotate(frame, network, detector, tracker, 30),
         }
         for part, do in parts.items():
             each = [1000 * _seconds(lambda do=do: [do(frame) for frame in frames[:50]]) / 50 for _ in range(ROUNDS)]

@@ -9,9 +9,8 @@ import onnx
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.faces import detection
+from pipeline.faces import camera, detection
 from pipeline.faces.detection import Box
-from pipeline.predict import live
 from tests.scenes import SIDE, scene
 
 
@@ -22,8 +21,8 @@ def test_faces_are_found_where_they_are_also_in_a_frame_larger_than_the_detector
     for seed in (0, 1, 2, 4):
         found = detection.load()(cv2.resize(scene(places, seed), None, fx=times, fy=times))
         real = [Box(times * x, times * y, times * SIDE) for x, y in places]
-        matched += [max((live.overlap(box, other) for other in found), default=0) > 0.4 for box in real]
-        assert all(max(live.overlap(box, other) for other in real) > 0.4 for box in found)
+        matched += [max((camera.overlap(box, other) for other in found), default=0) > 0.4 for box in real]
+        assert all(max(camera.overlap(box, other) for other in real) > 0.4 for box in found)
         assert [box.side for box in found] == sorted((box.side for box in found), reverse=True)
     assert sum(matched) >= 14  # of 16: the cascade is made for photographs
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import PipelineError
-from pipeline.faces import detection, media
+from pipeline.faces import camera, detection, media
 from pipeline.faces.classifier import Classifier
 from pipeline.faces.detection import Box
 from pipeline.predict import live
@@ -27,31 +27,31 @@ def classifier(tmp_path_factory) -> Classifier:
 
 
 def test_a_face_is_tracked_smoothed_and_dropped():
-    tracker = live.FaceTracker()
+    tracker = camera.FaceTracker()
     first, second = np.eye(7)[0], np.eye(7)[3]
     tracker.update(SHAPE, [Box(0, 0, 100)], first[None])
     (track,) = tracker.update(SHAPE, [Box(4, 2, 100)], second[None])
-    np.testing.assert_allclose(track.probabilities, live.MEMORY * first + (1 - live.MEMORY) * second)
+    np.testing.assert_allclose(track.probabilities, camera.MEMORY * first + (1 - camera.MEMORY) * second)
     assert track.box == Box(2, 1, 100)
     both = tracker.update(SHAPE, [Box(4, 2, 100), Box(300, 300, 120)], np.stack([second, first]))
     assert [t.box.side for t in both] == [120, 100]
-    for _ in range(live.MISSED):
+    for _ in range(camera.MISSED):
         assert len(tracker.update(SHAPE, [], np.empty((0, 7)))) == 2
     assert tracker.update(SHAPE, [], np.empty((0, 7))) == []
 
 
 def test_in_frames_of_another_shape_no_face_is_kept(classifier):
-    tracker = live.FaceTracker()
+    tracker = camera.FaceTracker()
     right = lambda frame: [Box(500, 100, 120)]  # noqa: E731
-    live.annotate(np.zeros(SHAPE, np.uint8), classifier, right, tracker, None)
+    camera.annotate(np.zeros(SHAPE, np.uint8), classifier, right, tracker, None)
     assert len(tracker.tracks) == 1
-    live.annotate(np.zeros((640, 480, 3), np.uint8), classifier, lambda frame: [], tracker, None)
+    camera.annotate(np.zeros((640, 480, 3), np.uint8), classifier, lambda frame: [], tracker, None)
     assert tracker.tracks == []
 
 
 def test_without_a_display_the_frames_become_a_video(classifier, tmp_path, capsys):
     clip(tmp_path / "clip.mp4", 12)
-    live.watch(str(tmp_path / "clip.mp4"), classifier, detection.load(longest=live.LONGEST), tmp_path, headless=True)
+    live.watch(str(tmp_path / "clip.mp4"), classifier, detection.load(longest=camera.LONGEST), tmp_path, headless=True)
     written = [frame.pixels for frame in media.frames(tmp_path / "camera.mp4")]
     assert len(written) == 12
     assert written[0].shape[1] > 640  # the bars are beside the picture

@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> None:
     runtime.configure()
     # As in stderr: a file's name need not be text.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    from pipeline.faces import detection
+    from pipeline.faces import camera, detection
     from pipeline.faces.classifier import load_classifier
 
     classifier = load_classifier(args.model, args.tracking)
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
     if args.camera:
         from pipeline.predict import live
 
-        live.watch(args.camera, classifier, detection.load(args.detector, live.LONGEST), args.out, args.headless)
+        live.watch(args.camera, classifier, detection.load(args.detector, camera.LONGEST), args.out, args.headless)
         return
     detector = detection.whole if args.whole else detection.load(args.detector)
     failed = predict(args.inputs, classifier, detector, args.out, args.lines or "csv", not args.no_pictures)

@@ -17,12 +17,11 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
-from pipeline.faces import detection, drawing, media
+from pipeline.faces import camera, detection, drawing, media
 from pipeline.faces.classifier import Classifier, Face, load_classifier
 from pipeline.faces.rows import of_frame
 from pipeline.metrics import gradcam
 from pipeline.plots.explanations import explanations
-from pipeline.predict import live
 from pipeline.tracking import finding
 from pipeline.tracking.tracker import Tracker
 
@@ -42,8 +41,8 @@ class Backend:
         """Offer the models of weights/ and of the finished trainings in the store of `tracker`."""
         self.tracker = tracker
         self.classifier = lru_cache(MODELS)(self._load)
-        self.face_tracker = lru_cache(CAMERAS)(lambda session, key: live.FaceTracker())
-        self.picture_detector, self.camera_detector = detection.load(), detection.load(longest=live.LONGEST)
+        self.face_tracker = lru_cache(CAMERAS)(lambda session, key: camera.FaceTracker())
+        self.picture_detector, self.camera_detector = detection.load(), detection.load(longest=camera.LONGEST)
         self.lock = Lock()
 
     def models(self) -> list[dict[str, str]]:
@@ -76,7 +75,7 @@ class Backend:
         frame = media.decode(io.BytesIO(content), "the frame")
         with self.lock:
             classifier = self.classifier(key)
-            annotated = live.annotate(frame, classifier, self.camera_detector, self.face_tracker(session, key), None)
+            annotated = camera.annotate(frame, classifier, self.camera_detector, self.face_tracker(session, key), None)
             return {"image": _data("jpg", annotated)}
 
     def _load(self, key: str) -> Classifier:
