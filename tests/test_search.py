@@ -100,7 +100,9 @@ class TestSearched:
         other.edit("conf/optimizer/adam.yaml", r"beta_1: \S+", f"beta_1: {value}")
         other.run(sys.executable, "-m", *shlex.split(command))
         best = ["model=linear", "train.epochs=3", *first.split("|")[2].strip().split(", ")]
-        left = other.run(sys.executable, "-c", f"from pipeline.use import advice; print(advice({best}))")
+        left = other.run(
+            sys.executable, "-c", f"from pipeline.core.params import advice; print(advice({best}, 'line 1'))"
+        )
         assert left.stdout.strip() == "To make line 1 the committed run: dvc repro"
 
     def test_more_trials_go_on_with_the_study_and_the_hopeless_ones_are_stopped(self, searched):
@@ -191,7 +193,7 @@ def test_a_mistake_in_the_file_is_named(monkeypatch, tmp_path, old, new, said):
 
 
 def test_what_params_yaml_has_no_place_for_is_said_beside_the_command():
-    said = params.advice(["model.dropout=0.3", "train.epochs=7"])
+    said = params.advice(["model.dropout=0.3", "train.epochs=7"], "line 1")
     assert "set model.dropout to 0.3 in conf/model/seed_cnn.yaml, then python -m pipeline.use train.epochs=7 " in said
 
 

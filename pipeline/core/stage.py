@@ -13,7 +13,10 @@ from omegaconf import DictConfig
 
 from pipeline.core import config, paths
 from pipeline.core.command import HELP
+from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
+
+MULTIRUN = ("-m", "--multirun")
 
 
 class RunContext(NamedTuple):
@@ -48,6 +51,8 @@ def start(main: Callable[[Config, RunContext], None], arguments: list[str], usag
         print(f"{usage}\n\nGroups, each with one option (GROUP=OPTION):\n{config.groups()}\n")
         print("Numbers: SECTION.KEY=VALUE; `--cfg job` prints them all, and `--hydra-help` Hydra's own flags.")
         return
+    if set(arguments) & set(MULTIRUN):
+        raise PipelineError("a sweep is `python -m pipeline.train -m OVERRIDES`, without other flags")
     if any(argument.startswith("-") for argument in arguments):
         config.check_overrides(arguments)
         config.prepare()

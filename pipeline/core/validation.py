@@ -30,6 +30,7 @@ def _line(kind: type[Section], error: Any, prefix: str) -> str:
     names, section = [prefix] if prefix else [], kind
     annotation: Any = kind
     for part in error["loc"]:
+        annotation = _unwrap(annotation)
         if isinstance(annotation, type) and issubclass(annotation, Section):
             section = annotation
         annotation, is_key = _step(annotation, part)
@@ -41,7 +42,10 @@ def _line(kind: type[Section], error: Any, prefix: str) -> str:
         return f"key '{key}' is missing"
     message = error["msg"].removeprefix("Value error, ")
     message = message.replace("Input should be", "accepted:").replace("Input tag", "name")
-    return f"{key} is {error['input']!r}; {message}" if key and "accepted:" in message else f"{key} {message}".strip()
+    states_input = error["type"] == "value_error" and isinstance(error["input"], dict)  # the message of a validator
+    if key and "accepted:" in message and not states_input:
+        return f"{key} is {error['input']!r}; {message}"
+    return f"{key} {message}".strip()
 
 
 def _step(annotation: Any, part: Any) -> tuple[Any, bool]:
@@ -49,23 +53,24 @@ def _step(annotation: Any, part: Any) -> tuple[Any, bool]:
 
     Pydantic's locations also contain the kind of a section that has several kinds.
     """
-    while get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
     if isinstance(annotation, type) and issubclass(annotation, Section):
         field = annotation.model_fields.get(str(part))
         return (field.annotation if field else None), True
     if get_origin(annotation) in (Union, UnionType):
-        kinds = [kind for kind in map(_unwrap, get_args(annotation)) if kind is not NoneType]
-        for kind in kinds:
+        for kind in map(_unwrap, get_args(annotation)):
             if isinstance(kind, type) and issubclass(kind, Section) and part in (kind.__name__, *_tags(kind)):
                 return kind, False
-        return _step(kinds[0], part) if len(kinds) == 1 else (None, True)
+        return None, True
     arguments = get_args(annotation)
     return (arguments[-1] if arguments else None), True  # of a dictionary or a list
 
 
 def _unwrap(annotation: Any) -> Any:
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    """Return `annotation` without its constraints, and without None if that leaves one kind."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+    return _unwrap(kinds[0]) if get_origin(annotation) in (Union, UnionType) and len(kinds) == 1 else annotation
 
 
 def _tags(kind: type[Section]) -> tuple[Any, ...]:

@@ -1,14 +1,12 @@
 """`python -m pipeline.train`: the stage train, a single run (with overrides) or a sweep (with -m)."""
 
 from pipeline.core import paths, stage
-from pipeline.core.command import HELP, command
-from pipeline.core.errors import PipelineError
+from pipeline.core.command import command
 from pipeline.core.locks import exclusive
 from pipeline.core.schema import Config
-from pipeline.core.stage import RunContext
+from pipeline.core.stage import MULTIRUN, RunContext
 from pipeline.train.stage import train
 
-MULTIRUN = ("-m", "--multirun")
 USAGE = """\
 usage: python -m pipeline.train                          train as params.yaml says, into models/ and results/
        python -m pipeline.train OVERRIDE [...]           train once with overrides, into a new folder below outputs/
@@ -21,8 +19,6 @@ def main(arguments: list[str]) -> None:
     flags = [argument for argument in arguments if argument.startswith("-")]
     overrides = [argument for argument in arguments if argument not in flags]
     multirun = set(flags) <= set(MULTIRUN) and bool(flags)
-    if set(flags) & set(MULTIRUN) and not multirun and not set(flags) & set(HELP):
-        raise PipelineError("a sweep is `python -m pipeline.train -m OVERRIDES`, without other flags")
     if multirun or (overrides and not flags):
         from pipeline.sweep.sweep import single, sweep
 
