@@ -81,7 +81,7 @@ def test_the_run_shows_its_parameters_and_metrics(page, run):
 
 def test_the_curves_are_drawn(page, browser, run):
     path = f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics"
-    page(path, "Model metrics", "accuracy", "best_epoch")
+    page(path, "Model metrics", "accuracy")
     WebDriverWait(browser, SECONDS).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"))
 
 

@@ -73,7 +73,7 @@ def dvc_shows_the_numbers_that_mlflow_has(project: Project) -> None:
 
     store = mlflow.MlflowClient(f"sqlite:///{project.path('mlruns/mlflow.db')}")
     found = store.search_runs([store.get_experiment_by_name("fer2013").experiment_id], "tags.source = 'dvc exp'")
-    logged = {run.data.params["seed"]: run.data.metrics["test_loss"] for run in found}
+    logged = {run.data.params["seed"]: run.data.metrics["test/loss"] for run in found}
     assert set(logged) == {"42", "43"}
     shown = json.loads(project.run("dvc", "exp", "show", "--json", "--all-commits").stdout)
     by_name = {e["name"]: e["revs"][0]["data"] for revision in shown for e in revision["experiments"] or []}

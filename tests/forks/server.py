@@ -97,6 +97,10 @@ def execute(arguments: list[str], client: int, folder: str, environment: dict[st
     os.environ.clear()
     os.environ.update(environment)
     sys.path[0] = folder
+    # Streams of the files that are open now: Python has found out whether those of the server could be sought.
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
     np.random.seed()  # otherwise each fork would draw the same numbers; Python's own generator sees to itself
     match arguments:
         case ["python", "-m", name, *rest]:

@@ -61,10 +61,9 @@ def _checkpoint(folder: Path, marker: Path) -> str | None:
 
 
 def _damage(folder: Path, short: bool) -> Iterator[Outcome]:
-    """Cut a trained network's file, and change single bits of it: every other one of what is no weight."""
+    """Cut a trained model's file short. DVC and git, not the file, know of a changed bit."""
     path = hostile.network(folder / "trained.h5")
     content, faces = path.read_bytes(), np.random.default_rng(0).random((8, 48, 48, 1), np.float32)
-    weights = content.find(saved.load(path).get_weights()[0].tobytes())
     before = saved.load(path).predict(faces, verbose=0), saved.info(path, 3)
     chosen = random.Random(2013)
 
@@ -82,8 +81,3 @@ def _damage(folder: Path, short: bool) -> Iterator[Outcome]:
 
     for _ in range(3 if short else 30):
         yield Outcome("network's file cut short", outcome(content[: chosen.randrange(len(content))]))
-    for number in range(10 if short else 200):
-        damaged = bytearray(content)
-        places = weights if number % 2 else len(content)
-        damaged[chosen.randrange(places)] ^= 1 << chosen.randrange(8)
-        yield Outcome("bit of a network's file flipped", outcome(bytes(damaged)))
