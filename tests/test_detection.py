@@ -13,6 +13,9 @@ from pipeline.faces import camera, detection
 from pipeline.faces.detection import Box
 from tests.scenes import SIDE, scene
 
+OVERLAP = 0.25
+"""At least, of a found box and a face. Boxes reach 0.4 to 0.9; OpenCV's instruction sets change that by 0.05."""
+
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_faces_are_found_where_they_are_also_in_a_frame_larger_than_the_detector_sees(times):
@@ -21,8 +24,8 @@ def test_faces_are_found_where_they_are_also_in_a_frame_larger_than_the_detector
     for seed in (0, 1, 2, 4):
         found = detection.load()(cv2.resize(scene(places, seed), None, fx=times, fy=times))
         real = [Box(times * x, times * y, times * SIDE) for x, y in places]
-        matched += [max((camera.overlap(box, other) for other in found), default=0) > 0.4 for box in real]
-        assert all(max(camera.overlap(box, other) for other in real) > 0.4 for box in found)
+        matched += [max((camera.overlap(box, other) for other in found), default=0) > OVERLAP for box in real]
+        assert all(max(camera.overlap(box, other) for other in real) > OVERLAP for box in found)
         assert [box.side for box in found] == sorted((box.side for box in found), reverse=True)
     assert sum(matched) >= 14  # of 16: the cascade is made for photographs
 

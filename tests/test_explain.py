@@ -60,6 +60,7 @@ def test_every_architecture_with_convolutions_has_maps(config, name):
 
 @pytest.mark.parametrize("settings", [["model.crop=0", "model.patch=12"], ["model.crop=4", "model.patch=8"]])
 def test_an_architecture_with_coarse_feature_maps_has_maps(config, settings):
+    keras.utils.set_random_seed(0)  # 1 in 40 initial weights give an empty map
     net = models.build(config("model=patch_cnn", "model.widths=[8, 16]", *settings).model, 7)
     images = np.random.default_rng(0).random((2, 48, 48, 1), np.float32)
     assert gradcam.maps(net, images, np.array([3, 0])).max() == pytest.approx(1)

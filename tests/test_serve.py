@@ -74,19 +74,20 @@ def test_training_prediction_export_and_service_give_equal_probabilities(server,
     split = arrays.load(finished.path("data/arrays/synthetic"), "val", list(EMOTIONS))
     pixels = split.images()
     in_training = calibration.scaled(inference.predict(classifier.model, split), classifier.info.temperature)
-    np.testing.assert_allclose(classifier.probabilities(pixels), in_training, atol=1e-6)
+    atol = 1e-5 * max(1, 1 / classifier.info.temperature)  # rounding of the logits, which the temperature divides
+    np.testing.assert_allclose(classifier.probabilities(pixels), in_training, atol=atol)
     for name, ending in formats.ENDINGS.items():
         if name != formats.INT8:
             formats.write(classifier.model, name, tmp_path / f"model{ending}", batches.to_unit(pixels).numpy())
             exported = runtimes.load(tmp_path / f"model{ending}")(batches.to_unit(pixels).numpy())
             np.testing.assert_allclose(
-                calibration.scaled(exported, classifier.info.temperature), in_training, atol=1e-5
+                calibration.scaled(exported, classifier.info.temperature), in_training, atol=atol
             )
     for pictures in ([encoded(each) for each in pixels], pixels.tolist()):
         status, answer = ask(server, pictures)
         assert status == 200
         found = pd.DataFrame(answer["predictions"])[list(EMOTIONS)].to_numpy(float)
-        np.testing.assert_allclose(found, in_training, atol=1e-4)
+        np.testing.assert_allclose(found, in_training, atol=10 * atol)
 
 
 def test_a_photograph_is_searched_for_a_face_or_taken_as_one(server):
