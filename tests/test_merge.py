@@ -128,9 +128,11 @@ def test_versions_and_aliases_here_stay_and_theirs_take_the_next_number(checkout
     assert (run.info.run_name, versions[4].tags["training"]) == ("theirs", run.info.run_id)
     assert versions[4].source == f"models:/{run.outputs.model_outputs[0].model_id}"
     assert versions[5].source == f"{run.info.artifact_uri}/figures"
+    assert register(checkout("ours"), run.outputs.model_outputs[0].model_id) == 6  # of the copy
     assert len(merge(tmp_path / "ours", "theirs")) == 5
+    assert checkout("theirs").client.get_model_version("seed", "6").source == f"models:/{model}"
     assert merge(tmp_path / "theirs")[:2] == ["0 runs copied, 2 already here", kept[0]]
-    assert len(checkout("ours").client.search_model_versions("name = 'seed'")) == 5
+    assert len(checkout("ours").client.search_model_versions("name = 'seed'")) == 6
 
 
 def test_a_merge_that_ends_after_any_write_is_completed_by_the_next(checkout, merge, theirs, monkeypatch):
@@ -154,7 +156,7 @@ def test_a_merge_that_ends_after_any_write_is_completed_by_the_next(checkout, me
     assert tracker.client.get_model_version_by_alias("seed", "champion").version == 1
 
 
-def test_a_run_that_is_running_there_is_completed_when_it_has_ended(checkout, merge, tmp_path):
+def test_a_run_that_is_running_there_is_completed_when_it_has_ended_and_stays_deleted(checkout, merge, tmp_path):
     other = checkout("theirs")
     run_id = other.create("long", {}, {"error": "of the first start"})
     (tmp_path / "long.txt").write_text("log")
@@ -166,7 +168,13 @@ def test_a_run_that_is_running_there_is_completed_when_it_has_ended(checkout, me
     with other.active(run_id):
         other.epochs.log(run_id, epochs(3))
     assert merge(tmp_path / "theirs") == ["1 runs copied, 0 already here"]
-    assert content(checkout("ours").client) == content(other.client)
+    here = checkout("ours")
+    assert content(here.client) == content(other.client)
+    assert merge(tmp_path / "theirs") == ["0 runs copied, 1 already here"]
+    here.client.delete_run(here.client.search_runs([here.experiment_id])[0].info.run_id)
+    other = checkout("theirs")
+    with other.active(run_id):
+        pass  # it ends later than the copy that was deleted
     assert merge(tmp_path / "theirs") == ["0 runs copied, 1 already here"]
 
 
