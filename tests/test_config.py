@@ -194,7 +194,7 @@ def test_a_choice_on_the_command_line_is_refused_with_what_to_use(config, group,
 def test_a_choice_beside_a_flag_of_hydra_is_refused(project):
     done = project.stage("train", "--cfg", "job", "choices.model=linear", check=False)
     assert done.returncode == 1
-    assert done.stderr == "error: choices.model=linear would choose nothing on the command line; use model=linear\n"
+    assert done.stderr == "error: choices.model=linear has no effect on the command line; use model=linear\n"
 
 
 @pytest.mark.parametrize("group", GROUPS)

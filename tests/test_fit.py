@@ -38,6 +38,7 @@ def train(
     checkpoint,
     epochs=3,
     restore_best=False,
+    dense=(16,),
     learning_rate=0.01,
     stop_after=None,
     seen=None,
@@ -46,7 +47,7 @@ def train(
 ):
     """Train a small network of the seed's shape; return it and the state."""
     runtime.deterministic(7)
-    options = Options(name="seed_cnn", filters=4, dense=[16], dropout=0.3)
+    options = Options(name="seed_cnn", filters=4, dense=list(dense), dropout=0.3)
     model = models.build(options, 2)
 
     def on_epoch(history):
@@ -146,7 +147,7 @@ def test_of_equally_good_epochs_the_first_is_the_best():
 
 def test_divergence_stops_with_a_clear_error(splits, tmp_path):
     with pytest.raises(PipelineError, match=r"diverged.*learning_rate"):
-        train(splits, Checkpoint(tmp_path / "c"), epochs=5, learning_rate=1e30)
+        train(splits, Checkpoint(tmp_path / "c"), epochs=5, learning_rate=1e30, dense=(8, 8, 4))
 
 
 @pytest.mark.parametrize(

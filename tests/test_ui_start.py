@@ -31,6 +31,7 @@ def test_the_address_of_a_database_stands_on_no_command_line_and_its_runs_are_se
 
 def test_help_tells_the_options_and_says_nothing_of_a_server(project):
     printed = project.stage("ui", "--help").stdout
-    assert "--backend-store-uri" in printed
+    assert "--port PORT" in printed
+    assert "mlflow ui" in printed
     assert "shows the runs" not in printed
     assert not project.path("mlruns").exists()

@@ -116,5 +116,5 @@ def _result(cfg: Config, run: RunRecord) -> dict[str, Any]:
         "epoch": run.epoch,
         "epochs": cfg.train.epochs,
         "minutes": run.seconds / 60,
-        "val": run.val,
+        "val": run.val_scores,
     }

@@ -19,7 +19,7 @@ class Dataset(Section):
 class RunRecord(Section):
     """A training: its MLflow run, dataset, settings and duration, and the epoch and metrics of the saved weights.
 
-    `val` has the metrics of pipeline/metrics/scores.py on val; `epoch` counts from 1.
+    `val_scores` has the metrics of pipeline/metrics/scores.py on val; `epoch` counts from 1.
     """
 
     mlflow_run_id: str
@@ -29,7 +29,7 @@ class RunRecord(Section):
     config: TrainingConfig
     seconds: float
     epoch: int
-    val: dict[str, Any]
+    val_scores: dict[str, Any]
     git_commit: str | None
     versions: dict[str, str]
     hardware: dict[str, Any]

@@ -66,7 +66,7 @@ def train(
                 config=config,
                 seconds=sum(row["seconds"] for row in fitted.history),
                 epoch=fitted.epoch,
-                val=score(fitted.probabilities, fitted.labels, cfg.data.classes),
+                val_scores=score(fitted.probabilities, fitted.labels, cfg.data.classes),
                 git_commit=commit,
                 versions=provenance.versions(),
                 hardware=provenance.hardware(),
@@ -75,10 +75,10 @@ def train(
             tracker.epochs.log(run_id, fitted.history)
             model = {"parameters": fitted.model.count_params(), "best_epoch": run.epoch}
             model |= {"temperature": fitted.info.temperature, "threshold": fitted.info.threshold}
-            tracker.log_metrics(run_id, {**model, **headline({"val": run.val})}, step=0)
+            tracker.log_metrics(run_id, {**model, **headline({"val": run.val_scores})}, step=0)
             tracker.log_files(run_id, [context.out.model, context.out.run, context.out.history, context.out.val])
             tracker.log_files(run_id, [context.out.figure("curves")], "figures")
-            tracker.describe(run_id, "val accuracy {accuracy:.2%}".format(**run.val), "figures/curves.png")
+            tracker.describe(run_id, "val accuracy {accuracy:.2%}".format(**run.val_scores), "figures/curves.png")
             tracker.log_model(context.out.model)
     return run
 
