@@ -117,7 +117,7 @@ def _kinds(project: Project, folder: Path) -> Iterator[tuple[str, Path, Callable
         return {name: (array.dtype.str, array.tobytes()) for name, array in files.read_npz(place).items()}
 
     def predicted(place: Path) -> Any:
-        return [array.tobytes() for split in predictions.load(place).values() for array in split]
+        return [array.tobytes() for array in predictions.load(place)]
 
     def faces(place: Path) -> Any:
         return [(face.split, face.emotion, face.number, face.pixels.tobytes()) for face in archive.read(place)]
@@ -132,7 +132,7 @@ def _kinds(project: Project, folder: Path) -> Iterator[tuple[str, Path, Callable
     files.write_sealed(folder / "job.json", files.read_json(project.path("results/metrics.json")))
     yield "arrays", project.path("data/arrays/synthetic"), data
     yield "checkpoint", next(folder.glob("checkpoints/*/state.npz")), state
-    yield "predictions", project.path("results/predictions.npz"), predicted
+    yield "predictions", project.path("results/predictions_test.npz"), predicted
     yield "archive", project.path("data/raw/synthetic/archive.zip"), faces
     yield "result of a job", folder / "job.json", files.read_json
     yield "database", project.path("mlruns/mlflow.db"), runs
