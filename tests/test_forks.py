@@ -15,7 +15,8 @@ pytestmark = pytest.mark.skipif("FORKS" not in os.environ, reason="forks are for
 
 CODE = """
 import os, sys
-print(os.getcwd(), os.environ["GIVEN"], sys.argv, sys.stdin.read())
+sys.stdout.reconfigure(errors="backslashreplace")
+print("\\udce9", os.getcwd(), os.environ["GIVEN"], sys.argv, sys.stdin.read())
 assert "pipeline" not in sys.modules
 import numpy, pipeline
 print(numpy.random.rand(), pipeline.__path__, file=sys.stderr)
@@ -27,7 +28,7 @@ def test_a_fork_has_the_folder_environment_arguments_and_files_of_its_command(pr
         return project.run("sh", "-c", 'echo sent | python -c "$CODE" a "b c"', CODE=CODE, GIVEN="ä\n")
 
     done, again = run(), run()
-    assert done.stdout == f"{project.folder} ä\n ['-c', 'a', 'b c'] sent\n\n"
+    assert done.stdout == f"\\udce9 {project.folder} ä\n ['-c', 'a', 'b c'] sent\n\n"
     assert str(project.path("pipeline")) in done.stderr
     assert done.stderr != again.stderr, "two forks draw the same random numbers"
 

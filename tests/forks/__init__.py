@@ -1,9 +1,9 @@
 """Runs the project's commands in forks of one process that has imported TensorFlow, MLflow and DVC.
 
 `running()` makes a folder with programs named python and dvc. First in PATH, they hand `python -m pipeline.NAME`,
-`python -c CODE` and `dvc` over to the fork server, with folder, environment, arguments and open files
-(tests/forks/client.py). Each command is a process of its own that imports and runs the project's code anew. Only the
-imports of packages are shared: 5 to 12 CPU seconds that each start would take. Any other command runs as ever.
+`python -m pytest`, `python -c CODE` and `dvc` over to the fork server, with folder, environment, arguments and open
+files (tests/forks/client.py). Each command is a process of its own that imports and runs the project's code anew. Only
+the imports of packages are shared: 5 to 12 CPU seconds that each start would take. Any other command runs as ever.
 
 The server imports nothing before its first command, and ends with the process that started it.
 """

@@ -11,7 +11,7 @@ def main(python: str, address: str, *command: str) -> None:
     match command:
         case ("dvc", *_) | ("python", "-c", *_):
             pass
-        case ("python", "-m", name, *_) if name.partition(".")[0] == "pipeline":
+        case ("python", "-m", name, *_) if name.partition(".")[0] in ("pipeline", "pytest"):
             pass
         case _:
             os.execv(python, [python, *command[1:]])

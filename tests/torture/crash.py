@@ -41,16 +41,16 @@ class Left(NamedTuple):
 
 
 def faults(folder: Path, short: bool) -> Iterator[Outcome]:
-    """Kill 50 times, or once in each way; two projects are at work side by side."""
+    """Kill 50 times, or a training once in each way; two projects are at work side by side."""
     rng = random.Random(2013)
     ways = [BOTH, DVC, STAGE] if short else [BOTH, DVC, STAGE] * 14 + [SWEEPING] * 8
     template = _template(folder / "template")
     with ThreadPoolExecutor(max_workers=2) as pool:
-        commands = (REPRO,) if short else (REPRO, SWEEP)
+        commands = ((*REPRO, "train"),) if short else (REPRO, SWEEP)
         undisturbed = dict(zip(commands, pool.map(lambda c: _undisturbed(template, folder, c), commands), strict=True))
 
         def one(place: int, way: str, share: float) -> Outcome:
-            command = SWEEP if way == SWEEPING else REPRO
+            command = commands[way == SWEEPING]
             seconds, expected = undisturbed[command]
             project, after = folder / f"killed {place}", None if short else share * seconds
             while not _killed(Project(shutil.copytree(template.folder, project)), command, way, after):
@@ -75,7 +75,7 @@ def _template(folder: Path) -> Project:
 def _undisturbed(template: Project, folder: Path, command: tuple[str, ...]) -> tuple[float, Left]:
     project = Project(shutil.copytree(template.folder, folder / f"whole {Path(command[-1]).name}"))
     started = time.monotonic()
-    project.run(*command, real=True)  # as long as one that is killed would take
+    project.run(*command)
     return time.monotonic() - started, _left(project)
 
 
