@@ -33,7 +33,7 @@ experiments: $(VENV)/ready  ## list DVC's experiments by val accuracy, with the 
 		--drop '^(?!($(COLUMNS_SHOWN))$$)' --keep '^(val\.accuracy|training_minutes)$$' $(ARGS)
 
 check: $(VENV)/dev  ## check style and types, and run the quick tests; `pre-commit install` runs it before each commit
-	@ruff check . && ruff format --check . && mypy && pytest --quiet -m "not slow and not process"
+	@ruff check . && ruff format --check . && mypy && pytest --quiet -n 2 -m "not slow and not process"
 
 test: $(VENV)/dev  ## check style and types, and run all tests
 	@ruff check . && ruff format --check . && mypy && pytest -n 2

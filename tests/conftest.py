@@ -191,8 +191,8 @@ def config() -> Callable[..., "object"]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the fork server, which all workers share, in the process that starts them."""
-    if sys.platform == "linux" and "FORKS" not in os.environ:
+    """Start the fork server, which all workers share, in the process that starts them, if tests of processes run."""
+    if sys.platform == "linux" and "FORKS" not in os.environ and "not process" not in config.option.markexpr:
         stack = contextlib.ExitStack()
         config.add_cleanup(stack.close)
         os.environ["FORKS"] = str(stack.enter_context(forks.running()))

@@ -5,6 +5,8 @@ import runpy
 import subprocess
 import sys
 
+import pytest
+
 from tests.conftest import ROOT
 
 SCRIPT = ROOT / "scripts" / "audit.py"
@@ -21,6 +23,7 @@ def test_a_weakness_is_named_with_the_versions_that_mend_it():
     assert weaknesses({"name": "package", "version": "1.0", "vulns": []}) == []
 
 
+@pytest.mark.process
 def test_a_service_that_is_out_of_reach_is_no_clean_result():
     nowhere = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
     done = subprocess.run([sys.executable, str(SCRIPT)], env=nowhere, capture_output=True, text=True)

@@ -370,6 +370,7 @@ def test_drawn_faces_need_no_download(target):
     assert list(content(target)) == ["archive.zip"]
 
 
+@pytest.mark.process
 def test_importing_the_stage_loads_nothing_heavy():
     heavy = "{'numpy', 'PIL', 'requests', 'kagglehub', 'tensorflow', 'mlflow'}"
     code = f"import sys, pipeline.download; assert not {heavy} & set(sys.modules)"

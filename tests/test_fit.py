@@ -16,6 +16,8 @@ from pipeline.train import loop
 from pipeline.train.checkpoint import Checkpoint
 from tests.settings import AFFINE, NO_TEACHER
 
+pytestmark = pytest.mark.slow
+
 ADAM = Adam(name="adam", learning_rate=0.01, beta_1=0.9, beta_2=0.999)
 CONSTANT = Constant(name="constant")
 

@@ -12,6 +12,8 @@ from tests import stores
 from tests.conftest import tracking_server
 from tests.stores import dump, epochs, files, register, train
 
+pytestmark = pytest.mark.slow
+
 checkout, empty = stores.checkout, stores.empty
 WRITES = (
     "create_run",

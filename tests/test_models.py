@@ -32,6 +32,7 @@ def test_an_architecture_has_the_stated_size(config, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_h5_keeps_the_predictions(config, name, tmp_path):
     net = models.build(config(f"model={name}").model, 7)
     images = np.random.default_rng(0).random((9, 48, 48, 1), dtype=np.float32)
@@ -41,6 +42,7 @@ def test_h5_keeps_the_predictions(config, name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_a_batch_of_any_size_is_learned_from(config, name):
     """oneDNN's issue 6035 ended the process, or never ended, at the last batch of an epoch."""
     net = models.build(config(f"model={name}").model, 7)

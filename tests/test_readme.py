@@ -121,6 +121,7 @@ def test_every_target_and_module_that_is_named_exists(page):
 
 
 @pytest.mark.parametrize("block", [0, 1], ids=["alone", "with our code"])
+@pytest.mark.process
 def test_a_program_that_uses_a_network_prints_a_line_for_each_face(block):
     indented = re.findall(r"(?:^ {4}.+\n|^\n(?= {4}))+", (ROOT / "docs/program.md").read_text(), re.MULTILINE)
     code = textwrap.dedent([each for each in indented if "import" in each][block])

@@ -69,6 +69,7 @@ def champion(tracker, name: str) -> str:
     return tracker.client.get_model_version_by_alias(name, registry.CHAMPION).run_id
 
 
+@pytest.mark.process
 def test_a_higher_val_accuracy_on_the_same_images_takes_the_place(tracker, trained):
     first, address = trained(0.50)
     assert address == "models:/fer2013/1"

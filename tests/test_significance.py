@@ -44,6 +44,7 @@ def test_pairing_makes_the_interval_of_a_difference_narrow():
     assert high - low < 0.02, "unpaired, it would be 0.06 wide"
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     rng = np.random.default_rng(2)
     covered = 0

@@ -118,6 +118,7 @@ def test_a_damaged_store_is_told(tmp_path, monkeypatch):
         Tracker(Tracking(uri=None, experiment="faces"))
 
 
+@pytest.mark.process
 def test_a_copy_that_dvc_works_in_uses_the_checkouts_store(checkout, tmp_path):
     run_id, _ = train(checkout("home"), "run", tmp_path)
     before = dump(tmp_path / "home/mlruns")

@@ -81,6 +81,7 @@ def test_a_run_ends_finished_or_failed_with_its_error(tracker):
     assert "diverged" in tracker.client.get_run(bad).data.tags["error"]
 
 
+@pytest.mark.process
 def test_a_run_whose_process_died_is_closed_by_the_next(tracker):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
