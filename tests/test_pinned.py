@@ -13,6 +13,7 @@ from pipeline.faces import rows
 from pipeline.faces.classifier import Face, Prediction
 from pipeline.faces.detection import Box
 from pipeline.metrics import calibration, inference, scores
+from pipeline.tracking.headline import headline
 from tests.settings import AS_THEY_ARE
 
 EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"]
@@ -129,3 +130,15 @@ def test_scores_of_a_case_done_by_hand():
     assert found["loss"] == pytest.approx(-np.log([0.8, 0.6, 0.4, 0.9]).mean())
     assert found["ece"] == pytest.approx((abs(0.8 - 1) + abs(1.2 - 1) + abs(0.9 - 1)) / 4)
     assert (found["accuracy_low"], found["accuracy_high"]) == pytest.approx((0.3006, 0.9544), abs=1e-4)
+
+
+def test_the_metrics_of_a_split_are_logged_under_its_name():
+    emotions = {"happy": {"f1": 0.4}}
+    numbers = ("accuracy", "loss", "macro_f1", "balanced_accuracy", "ece")
+    places = {"val": 0.1, "test": 0.2, "test_clean": 0.3, "kaggle_test": 0.4}
+    logged = headline(
+        {split: {**dict.fromkeys(numbers, value), "emotions": emotions} for split, value in places.items()}
+    )
+    assert {key: logged[f"{key}/accuracy"] for key in places} == places
+    assert {key: logged[f"{key}/loss"] for key in places} == places
+    assert logged["val/f1_happy"] == 0.4
