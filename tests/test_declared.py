@@ -164,6 +164,12 @@ class TestFingerprint:
         file.write_text(file.read_text() + "\nCHANGED = 1\n")
         assert provenance.fingerprint({"seed_cnn"}) != before
 
+    def test_settings_and_dataset_do_in_whatever_order_they_are_written(self):
+        one = provenance.fingerprint({"seed_cnn"}, {"seed": 1, "train": {"epochs": 2}}, "digest")
+        assert provenance.fingerprint({"seed_cnn"}, {"train": {"epochs": 2}, "seed": 1}, "digest") == one
+        assert provenance.fingerprint({"seed_cnn"}, {"seed": 1, "train": {"epochs": 3}}, "digest") != one
+        assert provenance.fingerprint({"seed_cnn"}, {"seed": 1, "train": {"epochs": 2}}, "other") != one
+
     def test_a_new_architecture_does_not(self, copy):
         before = provenance.fingerprint({"seed_cnn"})
         (copy / "pipeline/models/new.py").write_text("class Options: ...\n")
