@@ -69,10 +69,10 @@ def _batch() -> tuple[np.ndarray, np.ndarray]:
 def _keras(network: object, cfg: object) -> Callable[[], object]:
     import tensorflow as tf
 
-    from pipeline.train import fit
+    from pipeline.train import loop
 
     images, labels = _batch()
-    model = fit.trainable(network, fit.TrainingConfig.of(cfg), BATCH)
+    model = loop.trainable(network, cfg.training, BATCH)
     model.make_train_function()
     batches = iter(tf.data.Dataset.from_tensors((images, np.eye(7, dtype=np.float32)[labels])).repeat())
     return lambda: float(model.train_function(batches)["loss"])

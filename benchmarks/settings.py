@@ -1,4 +1,4 @@
-"""A training step with each of the run-time settings taken back or changed: memory, oneDNN, input, threads, batches."""
+"""A training step with each of the run-time settings taken back or changed: oneDNN, input, threads, batches."""
 
 import json
 import statistics
@@ -8,11 +8,9 @@ from collections.abc import Iterator
 
 ROUNDS = 3
 STEP = """
-import json, os, resource, sys, time
-from pipeline.training import runtime
+import json, os, sys, time
+from pipeline.core import runtime
 changed, _, value = sys.argv[1].partition("=")
-if changed == "memory":
-    runtime._keep_freed_memory = lambda: None
 if changed == "oneDNN":
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 runtime.configure(int(value) if changed == "threads" else None)
@@ -20,16 +18,15 @@ runtime.deterministic(1)
 import tensorflow as tf
 from benchmarks import data
 from pipeline import models
-from pipeline.data import arrays
-from pipeline.training import batches, fit, targets
+from pipeline.data import arrays, batches
+from pipeline.train import loop, targets
 from pipeline.core.config import compose
 batch = int(value) if changed == "batch" else 32
 steps = 40 * 32 // batch
 chosen = ["augment=affine", "model=seed_cnn", "optimizer=adam", "schedule=constant", "teacher=none"]
 cfg, _ = compose([*chosen, f"train.batch_size={batch}"])
 split = arrays.load(data.folder(), "train", cfg.data.classes)
-recipe = fit.TrainingConfig.of(cfg)
-model = fit.trainable(models.build(cfg.model, 7), recipe, len(split))
+model = loop.trainable(models.build(cfg.model, 7), cfg.training, len(split))
 labels = targets.targets(7, cfg.train.label_smoothing)
 source = batches.training(split, labels, cfg.augment, cfg.train.batch_size, 1, range(1, 100))
 if changed == "steps at once":
@@ -39,17 +36,14 @@ if changed == "autotuning":
     options.autotune.enabled = True
     source = source.with_options(options)
 model.fit(source, steps_per_epoch=steps // 2, verbose=0, shuffle=False)
-faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 seconds = []
 for _ in range(3):
     started = time.perf_counter()
     model.fit(source, steps_per_epoch=steps, verbose=0, shuffle=False)
     seconds.append(time.perf_counter() - started)
-faults = (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults) / 120
-print(json.dumps({"seconds": seconds, "faults": faults}))
+print(json.dumps({"seconds": seconds}))
 """
 CHANGES = {
-    "memory": "glibc's own handling of freed memory",
     "oneDNN": "TensorFlow's own kernels, not oneDNN's",
     "autotuning": "tf.data's autotuning",
     "threads=1": "one thread",
@@ -60,19 +54,13 @@ CHANGES = {
 
 
 def measure() -> Iterator[dict]:
-    """Yield the time of seed_cnn's training on 1,280 images with each change, over that as it is; and page faults."""
+    """Yield the time of seed_cnn's training on 1,280 images with each change, over that as it is."""
     measured = [{change: _run(change) for change in ("nothing", *CHANGES)} for _ in range(ROUNDS)]
     for change, name in CHANGES.items():
         yield {
             "what": f"1,280 images with {name}, over as it is (batches of 32)",
             "unit": "times",
             "values": [_middle(m[change]) / _middle(m["nothing"]) for m in measured],
-        }
-    for change, name in (("memory", "glibc's default"), ("nothing", "freed memory kept")):
-        yield {
-            "what": f"page faults a step, {name}",
-            "unit": "faults",
-            "values": [m[change]["faults"] for m in measured],
         }
 
 

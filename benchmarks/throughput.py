@@ -103,10 +103,9 @@ def _notebook() -> list[list[float]]:
 
 def _model(cfg: object) -> object:
     from pipeline import models
-    from pipeline.train import fit
+    from pipeline.train import loop
 
-    recipe = fit.TrainingConfig.of(cfg)
-    return fit.trainable(models.build(cfg.model, 7), recipe, 1)
+    return loop.trainable(models.build(cfg.model, 7), cfg.training, 1)
 
 
 def _images_per_second(model: object, source: object) -> float:
