@@ -1,6 +1,7 @@
 """`python -m pipeline`: lists the commands."""
 
 import ast
+import contextlib
 from pathlib import Path
 
 
@@ -12,6 +13,6 @@ def commands() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print("usage: python -m pipeline.COMMAND; --help of each says more\n")
-    for name, description in commands().items():
-        print(f"  {name:<12} {description}")
+    lines = [f"  {name:<12} {description}" for name, description in commands().items()]
+    with contextlib.suppress(BrokenPipeError):  # the reader of the output, such as head, has ended
+        print("\n".join(["usage: python -m pipeline.COMMAND; --help of each says more", "", *lines]), flush=True)
