@@ -58,7 +58,7 @@ def _side_by_side() -> Iterator[dict]:
         jobs = [json.loads(path.read_text()) for path in project.path("swept").glob("*/job.json")]
         finished = sum(job["status"] == "FINISHED" for job in jobs)
         values = Counter()
-        with closing(sqlite3.connect(project.path("mlruns/mlflow.db"))) as store:
+        with closing(sqlite3.connect(project.path("mlflow.db"))) as store:
             for run, key, step in store.execute("SELECT run_uuid, key, step FROM metrics WHERE key LIKE 'val_%'"):
                 values[run, key, step] += 1
         expected = JOBS * EPOCHS * len(("val_loss", "val_accuracy"))

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks import copies
 from pipeline.core import paths
 from pipeline.core.schema import Tracking
-from pipeline.tracking.epochs import EPOCH_METRICS
+from pipeline.tracking.epochs import CURVES
 from pipeline.tracking.tracker import Tracker
 
 JOBS, EPOCHS, WRITERS = 8, 2, 8
@@ -63,11 +63,11 @@ def _lost() -> list[float]:
     """Return for each of several processes that log 60 epochs at the same time how many values are missing after."""
     code = (
         "import sys, time; from pathlib import Path; from pipeline.core import paths;"
-        "from pipeline.tracking.epochs import EPOCH_METRICS; from pipeline.tracking.tracker import Tracker;"
+        "from pipeline.tracking.epochs import CURVES; from pipeline.tracking.tracker import Tracker;"
         "from pipeline.core.schema import Tracking;"
-        "paths.MLRUNS = Path(sys.argv[1]); t = Tracker(Tracking(uri=None, experiment='benchmark'));"
+        "paths.MLRUNS = Path(sys.argv[1], 'mlruns'); t = Tracker(Tracking(uri=None, experiment='benchmark'));"
         "r = t.create('benchmark', {}, {});"
-        "[t.epochs.log(r, [{**dict.fromkeys(EPOCH_METRICS, 0.5), 'epoch': e, 'time': time.time()}])"
+        "[t.epochs.log(r, [{**dict.fromkeys(CURVES.values(), 0.5), 'epoch': e, 'time': time.time()}])"
         " for e in range(1, 61)]; print(r)"
     )
     kept = paths.MLRUNS
@@ -75,10 +75,10 @@ def _lost() -> list[float]:
         command = [sys.executable, "-c", code, folder]
         writers = [subprocess.Popen(command, cwd=paths.ROOT, stdout=subprocess.PIPE, text=True) for _ in range(WRITERS)]
         ids = [writer.communicate()[0].split()[-1] for writer in writers]
-        paths.MLRUNS = Path(folder)
+        paths.MLRUNS = Path(folder, "mlruns")
         try:
             client = Tracker(Tracking(uri=None, experiment="benchmark")).client
-            counts = [[len(client.get_metric_history(i, key)) for key in EPOCH_METRICS] for i in ids]
+            counts = [[len(client.get_metric_history(i, key)) for key in CURVES] for i in ids]
         finally:
             paths.MLRUNS = kept
-    return [float(60 * len(EPOCH_METRICS) - sum(found)) for found in counts]
+    return [float(60 * len(CURVES) - sum(found)) for found in counts]

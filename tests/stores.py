@@ -8,10 +8,10 @@ import pytest
 
 from pipeline.core import paths
 from pipeline.core.schema import Tracking
-from pipeline.tracking.epochs import EPOCH_METRICS
+from pipeline.tracking.epochs import CURVES
 from pipeline.tracking.tracker import Tracker
 
-ROW = {key: 0.5 for key in EPOCH_METRICS} | {"seconds": 1.0}
+ROW = {key: 0.5 for key in CURVES.values()} | {"seconds": 1.0}
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def checkout(tmp_path, empty, monkeypatch):
         mlruns = tmp_path / name / "mlruns"
         if not mlruns.exists():
             mlruns.mkdir(parents=True)
-            shutil.copyfile(empty, mlruns / "mlflow.db")
+            shutil.copyfile(empty, mlruns.parent / "mlflow.db")
         monkeypatch.setattr(paths, "MLRUNS", mlruns)
         return Tracker(Tracking(uri=None, experiment=experiment))
 
@@ -87,7 +87,7 @@ def text(tracker: Tracker, run_id: str, name: str) -> str:
 
 def dump(mlruns: Path) -> list[str]:
     """Return all that the store's database holds, as SQL."""
-    connection = sqlite3.connect(mlruns / "mlflow.db")
+    connection = sqlite3.connect(mlruns.parent / "mlflow.db")
     lines = list(connection.iterdump())
     connection.close()
     return lines
@@ -95,5 +95,9 @@ def dump(mlruns: Path) -> list[str]:
 
 def files(mlruns: Path) -> dict[str, tuple[int, bytes]]:
     """Return the time and the content of each file of the store but locks."""
-    kept = [p for p in mlruns.rglob("*") if p.is_file() and p.suffix not in (".lock", ".pid")]
-    return {str(p.relative_to(mlruns)): (p.stat().st_mtime_ns, p.read_bytes()) for p in kept}
+    kept = [mlruns.parent / "mlflow.db", *(p for p in mlruns.rglob("*") if p.is_file())]
+    return {
+        str(p.relative_to(mlruns.parent)): (p.stat().st_mtime_ns, p.read_bytes())
+        for p in kept
+        if p.suffix not in (".lock", ".pid")
+    }

@@ -18,7 +18,7 @@ STAGES = ("download", "preprocess", "train", "evaluate")
 def client(project: Project):
     import mlflow
 
-    return mlflow.MlflowClient(f"sqlite:///{project.path('mlruns/mlflow.db')}")
+    return mlflow.MlflowClient(f"sqlite:///{project.path('mlflow.db')}")
 
 
 def runs(project: Project) -> list:
@@ -91,7 +91,7 @@ class TestFinished:
         from pipeline.models import saved
 
         (run,) = runs(finished)
-        mlflow.set_tracking_uri(f"sqlite:///{finished.path('mlruns/mlflow.db')}")
+        mlflow.set_tracking_uri(f"sqlite:///{finished.path('mlflow.db')}")
         loaded = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
         split = arrays.load(finished.path("data/arrays/synthetic"), "test", list(EMOTIONS))
         expected = inference.predict(saved.load(finished.path("models/model.h5")), split)

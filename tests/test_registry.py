@@ -14,7 +14,7 @@ from pipeline.core import paths
 from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
-from pipeline.tracking import registry
+from pipeline.tracking import models, registry
 from pipeline.tracking.tracker import Tracker
 from tests.conftest import tracking_server
 
@@ -29,28 +29,16 @@ def tracker(tmp_path_factory):
     paths.MLRUNS = before
 
 
-CODE = """
-from mlflow.models import set_model
-from mlflow.pyfunc import PythonModel
-
-
-class Same(PythonModel):
-    def predict(self, context, model_input: list[str], params=None) -> list[str]:
-        return model_input
-
-
-set_model(Same())
-"""
+def scores(accuracy: float) -> dict:
+    """Return the metrics on val as far as the registry reads them."""
+    return {"accuracy": accuracy, "accuracy_low": accuracy - 0.01, "accuracy_high": accuracy + 0.01, "images": 3589}
 
 
 def train(tracker: Tracker, folder: Path) -> str:
     """Add a run with a model, and return its id."""
-    import mlflow
-
-    (folder / "model.py").write_text(CODE)
-    run_id = tracker.create("run", {}, {})
-    with tracker.active(run_id):
-        mlflow.pyfunc.log_model(name="model", python_model=str(folder / "model.py"), pip_requirements=[])
+    run_id = tracker.create("a run", {}, {})
+    (folder / "model.h5").write_bytes(b"weights")
+    models.log(tracker, run_id, folder / "model.h5", list(EMOTIONS), 1)
     return run_id
 
 
@@ -60,7 +48,7 @@ def trained(tracker, tmp_path):
 
     def add(accuracy: float, data: dict[str, str] = DATA, classes=EMOTIONS) -> tuple[str, str | None]:
         run_id = train(tracker, tmp_path)
-        return run_id, registry.offer(tracker, run_id, data, list(classes), accuracy)
+        return run_id, registry.offer(tracker, run_id, data, list(classes), scores(accuracy))
 
     return add
 
@@ -84,6 +72,17 @@ def test_a_higher_val_accuracy_on_the_same_images_takes_the_place(tracker, train
     other, _ = trained(0.1, data={**DATA, "digest": "b" * 64})
     assert champion(tracker, "fer2013") == other, "on other images there is nothing to compare"
     assert "on val is higher" in tracker.client.get_registered_model("fer2013").description
+
+
+def test_a_version_says_what_it_is_and_where_its_numbers_come_from(tracker, trained):
+    data = {"name": "described", "digest": "c" * 64}
+    run_id, _ = trained(0.7025, data)
+    version = tracker.client.get_model_version_by_alias("described", "champion")
+    assert version.description == (
+        "val accuracy 70.25% (95% interval 69.2% to 71.2%, 3589 images) on described (cccccccccccc); "
+        f"run: a run ({run_id})"
+    )
+    assert version.source.startswith("models:/m-")
 
 
 def test_models_of_other_emotions_have_a_champion_of_their_own(tracker, trained):
@@ -137,17 +136,17 @@ def proxy(address: str) -> Iterator[ThreadingHTTPServer]:
 def test_a_server_that_fails_has_not_said_that_there_is_no_champion(tmp_path, monkeypatch, request):
     import mlflow
 
-    monkeypatch.setattr(paths, "MLRUNS", tmp_path)
+    monkeypatch.setattr(paths, "MLRUNS", tmp_path / "mlruns")
     request.addfinalizer(functools.partial(mlflow.set_tracking_uri, mlflow.get_tracking_uri()))
     with tracking_server(tmp_path) as address, proxy(address) as server:
         tracker = Tracker(Tracking(uri=f"http://127.0.0.1:{server.server_port}", experiment="test"))
         good, poor = (train(tracker, tmp_path) for _ in range(2))
-        assert registry.offer(tracker, good, DATA, list(EMOTIONS), 0.6) == "models:/fer2013/1", "no such model"
+        assert registry.offer(tracker, good, DATA, list(EMOTIONS), scores(0.6)) == "models:/fer2013/1", "no such model"
         server.failing = True
         with pytest.raises(PipelineError, match=r"cannot register the model: .*500"):
-            registry.offer(tracker, poor, DATA, list(EMOTIONS), 0.5)
+            registry.offer(tracker, poor, DATA, list(EMOTIONS), scores(0.5))
         server.failing = False
         assert champion(tracker, "fer2013") == good
-        assert registry.offer(tracker, poor, DATA, list(EMOTIONS), 0.5) is None
+        assert registry.offer(tracker, poor, DATA, list(EMOTIONS), scores(0.5)) is None
         tracker.client.delete_registered_model_alias("fer2013", registry.CHAMPION)
-        assert registry.offer(tracker, poor, DATA, list(EMOTIONS), 0.5) == "models:/fer2013/2", "no such alias"
+        assert registry.offer(tracker, poor, DATA, list(EMOTIONS), scores(0.5)) == "models:/fer2013/2", "no such alias"

@@ -52,7 +52,7 @@ def trials(project: Project) -> list[dict[str, str]]:
 def runs(project: Project) -> list:
     import mlflow
 
-    client = mlflow.MlflowClient(f"sqlite:///{project.path('mlruns/mlflow.db')}")
+    client = mlflow.MlflowClient(f"sqlite:///{project.path('mlflow.db')}")
     return client.search_runs([client.get_experiment_by_name("fer2013").experiment_id])
 
 

@@ -94,7 +94,7 @@ def test_artifacts_kept_elsewhere_or_left_behind_stay_reachable(checkout, tmp_pa
     elsewhere = old.client.create_run(old.client.create_experiment("elsewhere", chosen)).info.run_id
     old.log_files(elsewhere, [tmp_path / "left.txt"], "figures")
     (tmp_path / "new/mlruns").mkdir(parents=True)
-    shutil.copy(tmp_path / "old/mlruns/mlflow.db", tmp_path / "new/mlruns")
+    shutil.copy(tmp_path / "old/mlflow.db", tmp_path / "new")
     new = checkout("new")
     assert text(new, left, "left") == text(new, elsewhere, "left") == "the artifact of left"
     assert new.client.get_experiment_by_name("elsewhere").artifact_location == chosen
@@ -113,7 +113,7 @@ def test_every_column_of_mlflow_that_may_hold_an_address_is_known(empty):
 
 def test_a_damaged_store_is_told(tmp_path, monkeypatch):
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
-    monkeypatch.setattr(paths, "MLRUNS", tmp_path)
+    monkeypatch.setattr(paths, "MLRUNS", tmp_path / "mlruns")
     with pytest.raises(PipelineError, match=r"mlflow\.db is damaged"):
         Tracker(Tracking(uri=None, experiment="faces"))
 

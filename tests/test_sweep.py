@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 def store(project: Project):
     import mlflow
 
-    return mlflow.MlflowClient(f"sqlite:///{project.path('mlruns/mlflow.db')}")
+    return mlflow.MlflowClient(f"sqlite:///{project.path('mlflow.db')}")
 
 
 def runs(project: Project) -> list:

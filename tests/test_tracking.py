@@ -14,17 +14,17 @@ from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
 from pipeline.tracking import finding
-from pipeline.tracking.epochs import EPOCH_METRICS
+from pipeline.tracking.epochs import CURVES
 from pipeline.tracking.failures import reason, redact
 from pipeline.tracking.tracker import Tracker
 from tests.conftest import ROOT, Project
 
-ROW = {key: 0.5 for key in EPOCH_METRICS} | {"seconds": 1.0}
+ROW = {key: 0.5 for key in CURVES.values()} | {"seconds": 1.0}
 
 
 @pytest.fixture
 def tracker(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "MLRUNS", tmp_path)
+    monkeypatch.setattr(paths, "MLRUNS", tmp_path / "mlruns")
     return Tracker(Tracking(uri=None, experiment="test"))
 
 
@@ -36,7 +36,7 @@ def test_an_epoch_logged_again_changes_nothing(tracker):
     run_id = tracker.create("run", {"train": {"epochs": 3}}, {})
     tracker.epochs.log(run_id, rows(2))
     tracker.epochs.log(run_id, rows(3))
-    found = tracker.client.get_metric_history(run_id, "loss")
+    found = tracker.client.get_metric_history(run_id, "train/loss")
     assert [(m.step, m.value) for m in found] == [(1, 1.0), (2, 0.5), (3, pytest.approx(1 / 3))]
     assert tracker.client.get_run(run_id).data.params == {"train.epochs": "3"}
 
@@ -146,9 +146,37 @@ def test_processes_that_start_together_share_one_new_store(tmp_path):
         "import sys; from pathlib import Path; from pipeline.core import paths;"
         "from pipeline.tracking.tracker import Tracker;"
         "from pipeline.core.schema import Tracking;"
-        "paths.MLRUNS = Path(sys.argv[1]); t = Tracker(Tracking(uri=None, experiment='x'));"
+        "paths.MLRUNS = Path(sys.argv[1], 'mlruns'); t = Tracker(Tracking(uri=None, experiment='x'));"
         "print(t.client.get_run(t.create('r', {}, {})).info.experiment_id)"
     )
     with ThreadPoolExecutor() as pool:
         done = pool.map(lambda _: Project(ROOT).run(sys.executable, "-c", code, str(tmp_path)), range(3))
     assert len({each.stdout.splitlines()[-1] for each in done}) == 1
+
+
+def test_the_first_metric_is_the_val_accuracy_of_the_best_epoch_so_far(tracker):
+    """MLflow's UI compares runs by the metric that was logged first, and shows the latest value."""
+    run_id = tracker.create("run", {}, {})
+    history = [{**row, "val_accuracy": accuracy} for row, accuracy in zip(rows(3), (0.4, 0.6, 0.5), strict=True)]
+    tracker.epochs.log(run_id, history)
+    found = tracker.client.get_run(run_id).data.metrics
+    assert next(iter(found)) == "val/accuracy"
+    assert (found["val/accuracy"], found["val/epoch_accuracy"]) == (0.6, 0.5)
+    tracker.log_metrics(run_id, {"val/accuracy": 0.59})
+    assert tracker.client.get_run(run_id).data.metrics["val/accuracy"] == 0.59, "the saved weights' own replaces it"
+
+
+def test_a_training_that_starts_again_from_its_first_epoch_logs_no_point_twice(tracker):
+    run_id = tracker.create("run", {}, {})
+    tracker.epochs.log(run_id, rows(2))
+    again = Tracker(Tracking(uri=None, experiment="test"))
+    again.epochs.log(run_id, [{**row, "time": row["time"] + 1000} for row in rows(3)])
+    assert [m.step for m in tracker.client.get_metric_history(run_id, "train/loss")] == [1, 2, 3]
+
+
+def test_a_run_is_found_again_if_its_training_was_killed_before_it_saved_the_id(tracker):
+    first = tracker.create("run", {"seed": 1}, {}, checkpoint="abc")
+    assert tracker.create("run", {"seed": 1}, {}, checkpoint="abc") == first
+    with tracker.active(first):
+        pass
+    assert tracker.create("run", {"seed": 1}, {}, checkpoint="abc") != first, "a finished training is repeated"

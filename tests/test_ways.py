@@ -64,14 +64,14 @@ def test_dvc_exp_run_and_the_queue(by_repro, project):
     assert direct == by_repro
     assert queued == {**by_repro, "seed": 43}
     assert project.run("git", "status", "--porcelain", "-uno").stdout == ""
-    assert project.path("mlruns/mlflow.db").exists(), "the runs outlive DVC's temporary folders"
+    assert project.path("mlflow.db").exists(), "the runs outlive DVC's temporary folders"
     dvc_shows_the_numbers_that_mlflow_has(project)
 
 
 def dvc_shows_the_numbers_that_mlflow_has(project: Project) -> None:
     import mlflow
 
-    store = mlflow.MlflowClient(f"sqlite:///{project.path('mlruns/mlflow.db')}")
+    store = mlflow.MlflowClient(f"sqlite:///{project.path('mlflow.db')}")
     found = store.search_runs([store.get_experiment_by_name("fer2013").experiment_id], "tags.source = 'dvc exp'")
     logged = {run.data.params["seed"]: run.data.metrics["test/loss"] for run in found}
     assert set(logged) == {"42", "43"}

@@ -41,6 +41,15 @@ def compose(overrides: list[str]) -> tuple[Config, dict[str, str]]:
     return check(composed), choices
 
 
+def without_plus(overrides: list[str]) -> list[str]:
+    """Return `overrides` with GROUP=OPTION for +GROUP=OPTION, which Hydra's users may know from other projects.
+
+    Every group of this project has an option already, so there is nothing to add.
+    """
+    groups = tuple(f"+{group}=" for group in (*GROUPS, "experiment"))
+    return [override.removeprefix("+") if override.startswith(groups) else override for override in overrides]
+
+
 def check_overrides(overrides: list[str]) -> None:
     """Raise PipelineError if one of `overrides` uses an old name, or `choices.GROUP` in place of Hydra's group."""
     for override in overrides:

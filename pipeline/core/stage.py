@@ -17,6 +17,15 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
 
 MULTIRUN = ("-m", "--multirun")
+COMPLETION = """\
+_complete_NAME() {
+    [ "${COMP_WORDS[1]} ${COMP_WORDS[2]}" = "-m pipeline.NAME" ] || return
+    local found=$(COMP_LINE="app ${COMP_LINE#*pipeline.NAME}" python -m pipeline.NAME -sc query=bash)
+    COMPREPLY=($(compgen -W "$found" -- "${COMP_WORDS[COMP_CWORD]}"))
+}
+COMP_WORDBREAKS=${COMP_WORDBREAKS//=}
+complete -o nospace -o default -F _complete_NAME python"""
+"""Bash completion of `python -m pipeline.NAME`: Hydra's own completes files and installed programs only."""
 
 
 class RunContext(NamedTuple):
@@ -53,10 +62,15 @@ def start(main: Callable[[Config, RunContext], None], arguments: list[str], usag
         return
     if set(arguments) & set(MULTIRUN):
         raise PipelineError("a sweep is `python -m pipeline.train -m OVERRIDES`, without other flags")
+    name = Path(sys.argv[0]).parent.name
+    if "install=bash" in arguments:
+        print(COMPLETION.replace("NAME", name))
+        return
+    arguments = config.without_plus(arguments)
     if any(argument.startswith("-") for argument in arguments):
         config.check_overrides(arguments)
         config.prepare()
-        sys.argv = [f"python -m pipeline.{Path(sys.argv[0]).parent.name}", *arguments]
+        sys.argv = [f"python -m pipeline.{name}", *arguments]
         hydra.main(config_path=str(paths.CONF), config_name="config", version_base="1.3")(task)()
         return
     cfg, choices = config.compose(arguments)

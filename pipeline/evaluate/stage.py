@@ -64,7 +64,7 @@ def evaluate(cfg: Config, context: RunContext) -> None:
     figures = draw(out, scores, history, *test, classes, inspected, mistakes, explained)
     figures |= {name: trained.figure(name) for name in ("samples", "balance")}
     report.write(out.report, scores, speed, run, history, audit, figures)
-    _log(cfg, run, scores, speed, out, list(figures.values()))
+    _log(cfg, run, scores, out, list(figures.values()))
     for name in ("val", "test", "test_clean", "kaggle_test"):
         print("{0:12} {accuracy:.2%} ({accuracy_low:.2%} to {accuracy_high:.2%})".format(name, **scores[name]))
     print(f"report: {out.report}")
@@ -152,26 +152,29 @@ def _log(
     cfg: Config,
     run: "RunRecord",
     scores: dict[str, Any],
-    speed: dict[str, float],
     out: paths.Outputs,
     figures: list[Path],
 ) -> None:
     """Add the evaluation to the training's MLflow run, and offer its model to the registry."""
-    from pipeline.tracking import registry
-    from pipeline.tracking.headline import headline
+    from pipeline.tracking import datasets, models, registry
+    from pipeline.tracking.headline import headline, per_class
     from pipeline.tracking.tracker import Tracker
 
-    tracker, run_id = Tracker(cfg.tracking), run.mlflow_run_id
-    known = tracker.exists(run_id)
+    tracker, run_id, data = Tracker(cfg.tracking), run.mlflow_run_id, run.data.model_dump()
+    classes, known = run.config.data.classes, tracker.exists(run.mlflow_run_id)
     if not known:
         print(f"warning: {tracker.name} has no run {run_id}; the evaluation becomes a run of its own")
         run_id = tracker.create(f"evaluation of {run_id[:8]}", run.config.model_dump(), {"source": "evaluate"})
     with tracker.active(run_id):
-        tracker.log_metrics(run_id, {**headline(scores), **speed}, step=0)
+        used = {split: datasets.dataset(data, classes, split) for split in ("val", "test")}
+        tracker.log_datasets(run_id, used)
+        logged = models.of_run(tracker, run_id)
+        for split, found in headline(scores).items():
+            tracker.log_metrics(run_id, found, logged.model_id if logged else None, used[split])
+            tracker.log_table(run_id, per_class(scores[split]), f"per_class/{split}.json")
         tracker.log_files(run_id, figures, "figures")
         accuracies = ", ".join(f"{name} {scores[name]['accuracy']:.2%}" for name in ("val", "test", "kaggle_test"))
         tracker.describe(run_id, f"Accuracy: {accuracies}", "figures/curves.png")
-        tracker.log_files(run_id, [out.report, out.metrics, out.test])
+        tracker.log_files(run_id, [out.report, out.metrics, out.speed, out.test])
     if known:
-        data, classes = run.data.model_dump(), run.config.data.classes
-        registry.offer(tracker, run_id, data, classes, scores["val"]["accuracy"])
+        registry.offer(tracker, run_id, data, classes, scores["val"])

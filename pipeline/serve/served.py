@@ -1,6 +1,6 @@
-"""The model that MLflow serves: from pictures of any size to predictions.
+"""The model that MLflow loads and serves: from pictures of any size to predictions.
 
-MLflow calls `_load_pyfunc` to load a logged model, which contains no code, only the name of this module.
+MLflow calls `_load_pyfunc` to load a logged model, which brings a copy of this module and of all that it imports.
 """
 
 import base64
@@ -78,4 +78,4 @@ def _frame(picture: Any, index: int) -> np.ndarray:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    return ServedModel(Path(path))
+    return ServedModel(Path(path, "model.h5"))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def newest(tracker: "Tracker", most: int) -> "list[Run]":
     """Return the newest finished training runs, at most `most`."""
     finished = "attributes.status = 'FINISHED' AND metrics.`val/accuracy` > 0"
-    return list(tracker.client.search_runs([tracker.experiment_id], finished, max_results=most))
+    return list(tracker.client.search_runs(tracker.experiments(), finished, max_results=most))
 
 
 def training(tracker: "Tracker", name: str) -> str:
@@ -38,7 +38,7 @@ def training(tracker: "Tracker", name: str) -> str:
         return run_id
     if not re.fullmatch(r"[0-9a-f]{6,32}", name):
         raise PipelineError(f"no model {name!r}; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
-    runs = tracker.client.search_runs([tracker.experiment_id], f"attributes.run_id LIKE '{name}%'")
+    runs = tracker.client.search_runs(tracker.experiments(), f"attributes.run_id LIKE '{name}%'")
     if len(runs) != 1:
         raise PipelineError(f"{len(runs)} runs of {tracker.name} have an id that begins with {name}")
     return runs[0].info.run_id
@@ -66,7 +66,7 @@ def search(tracker: "Tracker", text: str) -> "list[Run]":
     token: str | None = None
     try:
         while token is None or token:
-            page = tracker.client.search_runs([tracker.experiment_id], text, page_token=token)
+            page = tracker.client.search_runs(tracker.experiments(), text, page_token=token)
             runs, token = [*runs, *page], page.token or ""
     except mlflow.MlflowException as error:
         raise PipelineError(f"{text!r} is not a valid MLflow filter: {reason(error)}") from error

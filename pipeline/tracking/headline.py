@@ -1,18 +1,27 @@
-"""The metrics of a run in MLflow."""
+"""The metrics of a run's saved weights in MLflow."""
 
 from typing import Any
 
 METRICS = ("accuracy", "loss", "macro_f1", "balanced_accuracy", "ece")
+OTHER_TESTS = ("test_clean", "kaggle_test")
 
 
-def headline(scores: dict[str, Any]) -> dict[str, float]:
-    """Return the main metrics of each split in `scores` by their names in MLflow, such as `val/accuracy`.
+def headline(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the main metrics of val and test in `scores`: split -> name in MLflow, such as `val/accuracy` -> value.
 
-    They are metrics of the saved weights; `val_accuracy`, without a slash, is logged in each epoch. metrics.json has
-    all metrics.
+    metrics.json has all metrics, and the table per_class.json those of each class.
     """
-    splits = [split for split in ("val", "test", "test_clean", "kaggle_test") if split in scores]
-    numbers = {f"{split}/{metric}": scores[split][metric] for split in splits for metric in METRICS}
-    for split in {"val", "test"} & set(splits):
-        numbers |= {f"{split}/f1_{emotion}": each["f1"] for emotion, each in scores[split]["emotions"].items()}
-    return numbers
+    found = {
+        split: {f"{split}/{metric}": scores[split][metric] for metric in METRICS}
+        for split in ("val", "test")
+        if split in scores
+    }
+    if "test" in found:
+        found["test"] |= {f"test/{split}_accuracy": scores[split]["accuracy"] for split in OTHER_TESTS}
+    return found
+
+
+def per_class(scores: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return the metrics of each class on one split as the columns of a table: class, precision, recall, f1, images."""
+    rows = [{"class": name, **each} for name, each in scores["emotions"].items()]
+    return {column: [row[column] for row in rows] for column in rows[0]}

@@ -8,50 +8,54 @@ replaces it. Earlier champions remain as earlier versions.
 from typing import TYPE_CHECKING, Any
 
 from pipeline.core import paths
-from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import file_lock
+from pipeline.tracking import models
+from pipeline.tracking.datasets import dataset_name
 from pipeline.tracking.failures import failures, reason
 
 if TYPE_CHECKING:
     from pipeline.tracking.tracker import Tracker
 
 CHAMPION = "champion"
+DESCRIPTION = (
+    "val accuracy {accuracy:.2%} (95% interval {accuracy_low:.1%} to {accuracy_high:.1%}, {images} images) "
+    "on {name} ({digest:.12}); run: {run} ({id})"
+)
 
 
-def name(data: str, classes: list[str]) -> str:
-    """Return the registered name of the models of a dataset: its name, and its classes if they are not all emotions."""
-    return data if set(classes) == set(EMOTIONS) else "-".join([data, *sorted(classes)])
-
-
-def offer(tracker: "Tracker", run_id: str, data: dict[str, str], classes: list[str], val_accuracy: float) -> str | None:
+def offer(tracker: "Tracker", run_id: str, data: dict[str, str], classes: list[str], val: dict[str, Any]) -> str | None:
     """Register the model of a training run if it is the new champion; return the version's address, or None.
 
-    `data` has the dataset's name and digest; `val_accuracy`, from 0 to 1, belongs to the saved weights. Raises
-    PipelineError if the store fails.
+    `data` has the dataset's name and digest; `val` has the metrics of the saved weights. Raises PipelineError if the
+    store fails.
     """
     import mlflow
 
-    model = name(data["name"], classes)
-    tags = {"val_accuracy": repr(val_accuracy), "data_digest": data["digest"], "training": run_id}
+    accuracy, model = val["accuracy"], dataset_name(data["name"], classes)
+    tags = {"val_accuracy": repr(accuracy), "data_digest": data["digest"], "training": run_id}
     try:
         with file_lock(paths.MLRUNS / "registry.lock"):
             best = _champion(tracker, model)
-            if best.get("data_digest") == data["digest"] and val_accuracy <= float(best["val_accuracy"]):
+            if best.get("data_digest") == data["digest"] and accuracy <= float(best["val_accuracy"]):
                 return None
-            version = mlflow.register_model(f"runs:/{run_id}/model", model, tags=tags).version
+            if not (logged := models.of_run(tracker, run_id)):
+                raise PipelineError(f"run {run_id} of {tracker.name} has no model")
+            version = mlflow.register_model(f"models:/{logged.model_id}", model, tags=tags).version
+            described = DESCRIPTION.format(**val, **data, run=tracker.client.get_run(run_id).info.run_name, id=run_id)
+            tracker.client.update_model_version(model, version, described)
             tracker.client.update_registered_model(model, __doc__)
             tracker.client.set_registered_model_alias(model, CHAMPION, version)
     except failures() as error:
         raise PipelineError(f"{tracker.name} cannot register the model: {reason(error)}") from error
-    print(f"champion: models:/{model}@{CHAMPION} is version {version}, val accuracy {val_accuracy:.2%}")
+    print(f"champion: models:/{model}@{CHAMPION} is version {version}, val accuracy {accuracy:.2%}")
     return f"models:/{model}/{version}"
 
 
 def offer_result(tracker: "Tracker", result: dict[str, Any]) -> str | None:
     """Offer the model of a job, from its result: see pipeline/sweep/jobs.py."""
     val = result["val"]
-    return offer(tracker, result["mlflow_run_id"], result["data"], list(val["emotions"]), val["accuracy"])
+    return offer(tracker, result["mlflow_run_id"], result["data"], list(val["emotions"]), val)
 
 
 def _champion(tracker: "Tracker", model: str) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""The store in mlruns/. Its artifact addresses are absolute, and are updated after a checkout was moved or copied."""
+"""The store of a checkout: mlflow.db, where plain `mlflow ui` finds it, and the artifacts in mlruns/.
+
+Its artifact addresses are absolute, and are updated after a checkout was moved or copied.
+"""
 
 import os
 import re
@@ -44,31 +47,40 @@ def open_database(database: Path) -> Iterator[sqlite3.Connection]:
             raise PipelineError(f"{database} is damaged ({error}); accepted: a database of MLflow") from error
 
 
-def create(mlruns: Path) -> None:
-    """Create the database of the store `mlruns` if it is missing, completely or not at all.
+def database(mlruns: Path) -> Path:
+    """Return the SQLite file of the store whose artifacts are in `mlruns`."""
+    return mlruns.parent / DATABASE
 
-    MLflow creates its tables one by one, and cannot continue from a part of them.
+
+def create(mlruns: Path) -> None:
+    """Create the database of the store if it is missing, completely or not at all.
+
+    MLflow creates its tables one by one, and cannot continue from a part of them. Earlier versions of this project had
+    the database in mlruns/: it is moved.
     """
-    if (mlruns / DATABASE).exists():
+    if (target := database(mlruns)).exists():
         return
     import mlflow
 
     mlruns.mkdir(parents=True, exist_ok=True)
-    partial = mlruns / f"{DATABASE}.partial"
+    if (old := mlruns / DATABASE).exists():
+        with open_database(old) as db:
+            db.execute("SELECT count(*) FROM sqlite_master")  # completes what a killed process has left
+        os.replace(old, target)
+        return
+    partial = target.with_name(f"{DATABASE}.partial")
     try:
-        for leftover in mlruns.glob(f"{partial.name}*"):  # from a killed process
+        for leftover in target.parent.glob(f"{partial.name}*"):  # from a killed process
             leftover.unlink()
         mlflow.MlflowClient(uri(partial)).search_experiments(max_results=1)
-        os.replace(partial, mlruns / DATABASE)
+        os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
 
 
 def relocate(mlruns: Path) -> None:
-    """Update the artifact addresses of the store `mlruns` if it was moved or copied to this folder."""
-    if not (mlruns / DATABASE).exists():
-        return
-    with open_database(mlruns / DATABASE) as db:
+    """Update the artifact addresses of the store if it was moved or copied to this folder."""
+    with open_database(database(mlruns)) as db:
         for old in folders(db) - {mlruns}:
             (mlruns / "artifacts").mkdir(exist_ok=True)  # new runs use this folder, even if the old one was not copied
             move(db, old, mlruns)

@@ -1,7 +1,9 @@
 """Logs runs to MLflow: to mlruns/ or to a tracking server."""
 
+import contextlib
+import getpass
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,13 @@ from pipeline.core.locks import file_lock
 from pipeline.core.nested import flatten
 from pipeline.core.redact import redact
 from pipeline.core.schema import Tracking
-from pipeline.tracking import alive, store
+from pipeline.tracking import alive, store, view
 from pipeline.tracking.epochs import Epochs
 from pipeline.tracking.failures import failures, reason
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Dataset, Run
 
 # Requests to a server that does not answer fail after seconds; MLflow's defaults add up to minutes, and a busy server
 # may ask for a wait of hours.
@@ -47,7 +50,7 @@ class Tracker:
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         import mlflow
 
-        self.uri = tracking.uri or store.uri(paths.MLRUNS / store.DATABASE)
+        self.uri = tracking.uri or store.uri(store.database(paths.MLRUNS))
         self.name = redact(self.uri)
         self.experiment = tracking.experiment
         if self.name != self.uri:  # MLflow prints the address of each run at its end, with the password
@@ -69,9 +72,19 @@ class Tracker:
         self.epochs = Epochs(self.client, self.name)
 
     def _experiment_id(self, artifacts: str | None) -> str:
-        if found := self.client.get_experiment_by_name(self.experiment):
-            return found.experiment_id
-        return self.client.create_experiment(self.experiment, artifacts)
+        """Return the id of the experiment, which is created if it is missing, with the tags that MLflow's UI reads."""
+        found = self.client.get_experiment_by_name(self.experiment)
+        if not found:
+            return self.client.create_experiment(self.experiment, artifacts, view.tags())
+        for key, value in view.tags().items():
+            if found.tags.get(key) != value:
+                self.client.set_experiment_tag(found.experiment_id, key, value)
+        return found.experiment_id
+
+    def experiments(self) -> list[str]:
+        """Return the ids of all experiments of this project: there is one for each dataset."""
+        ours = self.client.search_experiments(filter_string=f"tags.{view.PROJECT} = '{view.tags()[view.PROJECT]}'")
+        return [found.experiment_id for found in ours]
 
     def _close_dead_runs(self) -> None:
         """Set the status KILLED for RUNNING runs of this machine whose process has ended."""
@@ -79,13 +92,33 @@ class Tracker:
             if alive.is_dead(run.data.tags.get(_PROCESS_TAG, "")):
                 self.client.set_terminated(run.info.run_id, "KILLED")
 
-    def create(self, name: str, parameters: dict[str, Any], tags: dict[str, str], parent: str | None = None) -> str:
-        """Create a run below the run `parent`, with `parameters` flattened to dotted names; return its id."""
+    def create(
+        self,
+        name: str,
+        parameters: dict[str, Any],
+        tags: dict[str, str],
+        parent: str | None = None,
+        checkpoint: str | None = None,
+    ) -> str:
+        """Create a run below the run `parent`, with `parameters` flattened to dotted names; return its id.
+
+        If the training `checkpoint` has an unfinished run, because it was killed before it saved the run's id, return
+        that one.
+        """
         from mlflow.entities import Param
 
         tags = {**tags, _PROCESS_TAG: alive.mark()} | ({"mlflow.parentRunId": parent} if parent else {})
+        tags |= {"mlflow.source.name": tags["source"], "mlflow.source.type": "LOCAL"} if "source" in tags else {}
+        with contextlib.suppress(OSError, KeyError):  # a container may run as a user without a name
+            tags["mlflow.user"] = getpass.getuser()
         with self._failures_as_errors():
-            run_id = self.client.create_run(self.experiment_id, run_name=name, tags=tags).info.run_id
+            found: Sequence[Run] = ()
+            if checkpoint:
+                tags["checkpoint"] = checkpoint
+                unfinished = f"tags.checkpoint = '{checkpoint}' AND attributes.status != 'FINISHED'"
+                found = self.client.search_runs([self.experiment_id], unfinished, max_results=1)
+            run = found[0] if found else self.client.create_run(self.experiment_id, run_name=name, tags=tags)
+            run_id = run.info.run_id
             self.client.log_batch(run_id, params=[Param(k, str(v)[:6000]) for k, v in flatten(parameters).items()])
         return run_id
 
@@ -112,7 +145,7 @@ class Tracker:
             ) from error
 
     @contextmanager
-    def active(self, run_id: str, system_metrics: bool = False) -> Iterator[None]:
+    def active(self, run_id: str) -> Iterator[None]:
         """Set the run to RUNNING, and at the end to FINISHED, FAILED (with a tag `error`) or KILLED (Ctrl-C, Stopped).
 
         Raises PipelineError if the store fails: results are on disk, and are logged when the stage starts again.
@@ -122,7 +155,7 @@ class Tracker:
         raised: BaseException | None = None
         try:
             self.client.set_tag(run_id, _PROCESS_TAG, alive.mark())
-            with mlflow.start_run(run_id=run_id, nested=True, log_system_metrics=system_metrics):
+            with mlflow.start_run(run_id=run_id, nested=True):
                 try:
                     yield
                     if "error" in self.client.get_run(run_id).data.tags:  # from an earlier start
@@ -146,14 +179,32 @@ class Tracker:
                 "nothing is lost: when the store works again, the same command logs the rest"
             ) from error
 
-    def log_metrics(self, run_id: str, metrics: dict[str, float], step: int) -> None:
-        """Log `metrics` by name."""
-        import time
-
+    def log_metrics(
+        self, run_id: str, metrics: dict[str, float], model_id: str | None = None, dataset: "Dataset | None" = None
+    ) -> None:
+        """Log `metrics` by name: of the run, or of its model on `dataset`; logging them twice has no effect."""
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
-        self.client.log_batch(run_id, metrics=[Metric(k, float(v), now, step) for k, v in metrics.items()])
+        of = {"model_id": model_id, "run_id": run_id if model_id else None}
+        on = {"dataset_name": dataset.name, "dataset_digest": dataset.digest} if dataset else {}
+        when = self._trained(run_id)
+        self.client.log_batch(run_id, metrics=[Metric(k, float(v), when, 0, **of, **on) for k, v in metrics.items()])
+
+    def _trained(self, run_id: str) -> int:
+        """Return the time after the last epoch of the run, or after its start, in milliseconds since 1970."""
+        points = self.client.get_metric_history(run_id, "train/loss")
+        return 1 + max((point.timestamp for point in points), default=self.client.get_run(run_id).info.start_time)
+
+    def log_datasets(self, run_id: str, datasets: "dict[str, Dataset]") -> None:
+        """Log `datasets`, by split, as inputs of the run."""
+        from pipeline.tracking.datasets import as_input
+
+        self.client.log_inputs(run_id, [as_input(found, split) for split, found in datasets.items()])
+
+    def log_table(self, run_id: str, columns: dict[str, list[Any]], file: str) -> None:
+        """Log a table as the artifact `file`, once: MLflow would append the rows to those of an earlier start."""
+        if file not in self.client.get_run(run_id).data.tags.get("mlflow.loggedArtifacts", ""):
+            self.client.log_table(run_id, columns, file)
 
     def log_files(self, run_id: str, files: list[Path], folder: str | None = None) -> None:
         """Log `files` as artifacts of the run, in the artifact folder `folder`."""
@@ -166,32 +217,3 @@ class Tracker:
             # The UI only loads images from its own address; this is its address of an artifact.
             text += f"\n\n![{picture}](get-artifact?path={picture}&run_uuid={run_id})"
         self.client.set_tag(run_id, "mlflow.note.content", text)
-
-    def log_model(self, model: Path) -> None:
-        """Log the .h5 file `model` to the active run as an MLflow model: images in, probabilities with names out.
-
-        The model is served by this project's pipeline/serve/served.py, which is not stored with it.
-        """
-        import warnings
-
-        import mlflow
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
-        from mlflow.types.schema import AnyType
-
-        from pipeline.core.provenance import versions
-
-        installed = versions()
-        requirements = [
-            f"{name}=={installed[name]}" for name in ("tensorflow", "keras", "numpy", "opencv-python-headless")
-        ]
-        whole = ParamSchema([ParamSpec("whole", DataType.boolean, default=False)])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow asks for an example, to run the model on it
-            mlflow.pyfunc.log_model(
-                name="model",
-                loader_module="pipeline.serve.served",
-                data_path=str(model),
-                signature=ModelSignature(Schema([ColSpec(AnyType(), "image")]), params=whole),
-                pip_requirements=requirements,
-            )

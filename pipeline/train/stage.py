@@ -1,5 +1,6 @@
 """Stage train: trains the chosen model, and records the run."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from pipeline.train import record
 from pipeline.train.record import Dataset, RunRecord
 
 if TYPE_CHECKING:
+    from pipeline.tracking.tracker import Tracker
     from pipeline.train.fit import Fitted
 
 
@@ -25,9 +27,8 @@ def train(
     """
     runtime.configure(context.threads)
     from pipeline.data import arrays
-    from pipeline.tracking.headline import headline
     from pipeline.tracking.tracker import Stopped, Tracker
-    from pipeline.train import fit
+    from pipeline.train import fit, longer
     from pipeline.train.checkpoint import Checkpoint
 
     commit, config = provenance.git_commit(), cfg.training
@@ -37,11 +38,13 @@ def train(
     key = provenance.fingerprint({cfg.model.name}, config.model_dump(), data.digest, str(context.out.root))
     with exclusive(paths.CHECKPOINTS / f"{key}.lock", "this training"):
         checkpoint = Checkpoint(paths.CHECKPOINTS / key)
+        if not context.sweep:
+            longer.start(cfg, data.digest, checkpoint)
         tracker = Tracker(cfg.tracking)
         run_id = checkpoint.run_id()
         if run_id is None or not tracker.exists(run_id):
-            name = context.label or f"{cfg.model.name} on {cfg.data.name}, seed {cfg.seed}"
-            run_id = tracker.create(name, config.model_dump(), _tags(cfg, context, data, commit), context.parent)
+            tags = _tags(cfg, context, data, commit)
+            run_id = tracker.create(run_name(cfg, context), config.model_dump(), tags, context.parent, key)
             checkpoint.begin(run_id)
 
         def after_epoch(history: list[dict[str, float]]) -> None:
@@ -54,7 +57,7 @@ def train(
                     checkpoint.discard()  # a stopped training is not resumed
                     raise
 
-        with tracker.active(run_id, system_metrics=True):
+        with tracker.active(run_id):
             fitted = fit.fit(config, folder, checkpoint, after_epoch, paths.ROOT)
             from pipeline.metrics.scores import score
 
@@ -72,15 +75,20 @@ def train(
                 hardware=provenance.hardware(),
             )
             _write(context.out, fitted, run)
-            tracker.epochs.log(run_id, fitted.history)
-            model = {"parameters": fitted.model.count_params(), "best_epoch": run.epoch}
-            model |= {"temperature": fitted.info.temperature, "threshold": fitted.info.threshold}
-            tracker.log_metrics(run_id, {**model, **headline({"val": run.val_scores})}, step=0)
-            tracker.log_files(run_id, [context.out.model, context.out.run, context.out.history, context.out.val])
-            tracker.log_files(run_id, [context.out.figure("curves")], "figures")
-            tracker.describe(run_id, "val accuracy {accuracy:.2%}".format(**run.val_scores), "figures/curves.png")
-            tracker.log_model(context.out.model)
+            _log(tracker, context.out, fitted, run)
+        if not context.sweep:
+            longer.keep(cfg, data.digest, checkpoint)
     return run
+
+
+def run_name(cfg: Config, context: RunContext) -> str:
+    """Return the name of the run in MLflow: what distinguishes a job, or else the experiment's main settings."""
+    if context.label:
+        return context.label
+    what = context.choices["experiment"] if context.choices["experiment"] != "none" else cfg.model.name
+    rate = f"{cfg.optimizer.name} {cfg.optimizer.learning_rate:g}"
+    name = f"{what}, {rate}, epochs {cfg.train.epochs}, seed {cfg.seed}"
+    return f"{queued}: {name}" if (queued := os.environ.get("DVC_EXP_NAME")) else name
 
 
 def _tags(cfg: Config, context: RunContext, data: Dataset, commit: str | None) -> dict[str, str]:
@@ -96,6 +104,26 @@ def _tags(cfg: Config, context: RunContext, data: Dataset, commit: str | None) -
     if commit:
         tags["mlflow.source.git.commit"] = commit
     return tags
+
+
+def _log(tracker: "Tracker", out: paths.Outputs, fitted: "Fitted", run: RunRecord) -> None:
+    """Log the outputs to the training's MLflow run: datasets, model, metrics, files and a description."""
+    from pipeline.tracking import datasets, models
+    from pipeline.tracking.headline import headline, per_class
+
+    run_id, classes = run.mlflow_run_id, run.config.data.classes
+    used = {split: datasets.dataset(run.data.model_dump(), classes, split) for split in ("train", "val")}
+    tracker.log_datasets(run_id, used)
+    tracker.epochs.log(run_id, fitted.history)
+    model_id = models.log(tracker, run_id, out.model, classes, run.epoch)
+    tracker.log_metrics(run_id, headline({"val": run.val_scores})["val"], model_id, used["val"])
+    info = {"temperature": fitted.info.temperature, "threshold": fitted.info.threshold}
+    info |= {"parameters": fitted.model.count_params(), "best_epoch": run.epoch}
+    tracker.log_metrics(run_id, {f"model/{key}": value for key, value in info.items()})
+    tracker.log_table(run_id, per_class(run.val_scores), "per_class/val.json")
+    tracker.log_files(run_id, [out.model, out.run, out.history, out.val])
+    tracker.log_files(run_id, [out.figure("curves")], "figures")
+    tracker.describe(run_id, "val accuracy {accuracy:.2%}".format(**run.val_scores), "figures/curves.png")
 
 
 def _write(out: paths.Outputs, fitted: "Fitted", run: RunRecord) -> None:

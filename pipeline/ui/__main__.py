@@ -3,9 +3,16 @@
 import argparse
 import os
 import sys
+import time
+import urllib.request
+import webbrowser
 
 from pipeline.core import config
 from pipeline.core.command import command
+from pipeline.tracking import view
+
+SECONDS = 120
+"""How long the server may take to answer."""
 
 
 @command
@@ -17,19 +24,39 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--port", "-p", type=int, default=port, help="%(default)s by default")
     options, others = parser.parse_known_args(arguments)
     cfg, _ = config.compose([])
-    if cfg.tracking.uri and cfg.tracking.uri.startswith("http"):
-        print("the runs are on a tracking server; its address is in conf/tracking/server.yaml")
-        return
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(cfg.tracking)
+    if tracker.uri.startswith("http"):
+        print(view.address(tracker.name, tracker.experiment_id))
+        return
     # Not on the command line, which other users of this machine can read: the address may have a password.
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracker.uri}
     # Without this and `--workers 1`, MLflow 3.17 starts some ten processes; two are enough.
     environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     served = ["mlflow", "ui", "--workers", "1", "--host", options.host, "--port", str(options.port)]
-    print(f"http://{options.host}:{options.port} shows the runs of {tracker.name}; Ctrl-C ends it", flush=True)
-    os.execve(sys.executable, [sys.executable, "-m", *served, *others], environment)
+    served += ["--uvicorn-opts", "--log-level warning", *others]
+    print(f"starting MLflow's UI of the runs in {tracker.name}; Ctrl-C ends it", flush=True)
+    server = os.getpid()
+    if os.fork():  # this process becomes the server, so that signals reach it; the other one ends when it has printed
+        os.execve(sys.executable, [sys.executable, "-m", *served], environment)
+    if _answers(base := f"http://{options.host}:{options.port}", server):
+        address = view.address(base, tracker.experiment_id)
+        print(f"\n{address}", flush=True)
+        if sys.stdout.isatty() and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            webbrowser.open(address)
+
+
+def _answers(server: str, process: int) -> bool:
+    """Wait until `server` answers; return False if its process, the parent of this one, has ended before."""
+    end = time.monotonic() + SECONDS
+    while os.getppid() == process and time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"{server}/health", timeout=2):
+                return True
+        except OSError:
+            time.sleep(0.2)
+    return False
 
 
 if __name__ == "__main__":

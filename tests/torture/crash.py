@@ -135,17 +135,17 @@ def _left(project: Project) -> Left:
     """Return what `project` holds now."""
     from mlflow import MlflowClient
 
-    from pipeline.tracking.epochs import EPOCH_METRICS
+    from pipeline.tracking.epochs import CURVES
 
     roots = [project.path(name) for name in ("data", "models", "results", "multirun") if project.path(name).exists()]
     found = [path for root in roots for path in root.rglob("*") if path.is_file() and path.name not in TIMED]
     digests = {
         _place(project, path): hashlib.sha256(path.read_bytes()).hexdigest() for path in found if _is_result(path)
     }
-    client = MlflowClient(f"sqlite:///{project.path('mlruns/mlflow.db')}")
+    client = MlflowClient(f"sqlite:///{project.path('mlflow.db')}")
     runs = client.search_runs([client.get_experiment_by_name("fer2013").experiment_id])
     runs.sort(key=lambda run: run.info.run_name)
-    keys = [key for key in EPOCH_METRICS if key != "images_per_second"]
+    keys = [key for key in CURVES if key != "images_per_second"]
     metrics: list[dict[str, Any]] = [
         {key: [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, key)] for key in keys}
         for run in runs

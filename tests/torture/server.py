@@ -109,14 +109,14 @@ def _wrong(address: str, experiment: str) -> str | None:
     """Return what is wrong with the one run of the server's `experiment`."""
     from mlflow import MlflowClient
 
-    from pipeline.tracking.epochs import EPOCH_METRICS
+    from pipeline.tracking.epochs import CURVES
 
     client = MlflowClient(address)
     runs = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
     if [run.info.status for run in runs] != ["FINISHED"]:
         return f"runs are {[run.info.status for run in runs]}"
     run_id = runs[0].info.run_id
-    for key in EPOCH_METRICS:
+    for key in CURVES:
         if (steps := [m.step for m in client.get_metric_history(run_id, key)]) != [*range(1, EPOCHS + 1)]:
             return f"{key} has the epochs {steps}"
     files = {file.path for file in client.list_artifacts(run_id)}

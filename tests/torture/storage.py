@@ -18,7 +18,7 @@ from pipeline.core import files, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
 from pipeline.tracking import store
-from pipeline.tracking.epochs import EPOCH_METRICS
+from pipeline.tracking.epochs import CURVES
 from pipeline.tracking.tracker import Tracker
 from tests.conftest import Project, shrunk
 from tests.torture.outcome import Outcome
@@ -123,10 +123,10 @@ def _kinds(project: Project, folder: Path) -> Iterator[tuple[str, Path, Callable
         return [(face.split, face.emotion, face.number, face.pixels.tobytes()) for face in archive.read(place)]
 
     def runs(place: Path) -> Any:
-        with tempfile.TemporaryDirectory(dir=folder) as mlruns, pytest.MonkeyPatch.context() as patch:
-            shutil.copyfile(place, Path(mlruns, store.DATABASE))
-            patch.setattr(paths, "MLRUNS", Path(mlruns))
-            tracker = Tracker(Tracking(uri=None, experiment="fer2013"))
+        with tempfile.TemporaryDirectory(dir=folder) as checkout, pytest.MonkeyPatch.context() as patch:
+            shutil.copyfile(place, Path(checkout, store.DATABASE))
+            patch.setattr(paths, "MLRUNS", Path(checkout, "mlruns"))
+            tracker = Tracker(Tracking(uri=None, experiment="synthetic"))
             return [_told(tracker, run) for run in tracker.client.search_runs([tracker.experiment_id])]
 
     files.write_sealed(folder / "job.json", files.read_json(project.path("results/metrics.json")))
@@ -135,12 +135,12 @@ def _kinds(project: Project, folder: Path) -> Iterator[tuple[str, Path, Callable
     yield "predictions", project.path("results/predictions_test.npz"), predicted
     yield "archive", project.path("data/raw/synthetic/archive.zip"), faces
     yield "result of a job", folder / "job.json", files.read_json
-    yield "database", project.path("mlruns/mlflow.db"), runs
+    yield "database", project.path("mlflow.db"), runs
 
 
 def _told(tracker: Tracker, run: "Run") -> Any:
     """Return what MLflow's store says of a run."""
-    histories = [tracker.client.get_metric_history(run.info.run_id, key) for key in EPOCH_METRICS]
+    histories = [tracker.client.get_metric_history(run.info.run_id, key) for key in CURVES]
     epochs = [[(m.key, m.step, m.value, m.timestamp) for m in history] for history in histories]
     return run.info.run_id, run.info.status, run.data.params, run.data.metrics, epochs
 
