@@ -4,11 +4,11 @@ A face is a stack of shapes on the 48x48 grid, each painted by its signed distan
 (after the Facial Action Coding System); the person, the light and the pose are random.
 """
 
-import io
 import zipfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from pipeline.core.constants import EMOTIONS, IMAGE_SIZE
 from pipeline.core.progress import progress
@@ -75,7 +75,8 @@ def draw(target: Path, counts: dict[str, list[int]], seed: int) -> None:
                 batch = emotions[start : start + BATCH]
                 for emotion, pixels in zip(batch, render(batch, rng), strict=True):
                     name = f"{prefix.format(EMOTIONS[emotion])}_{row}.jpg"
-                    archive.writestr(zipfile.ZipInfo(name), _jpeg(pixels))  # dated 1980-01-01
+                    with archive.open(zipfile.ZipInfo(name), "w") as file:  # dated 1980-01-01
+                        Image.fromarray(pixels).save(file, "JPEG", quality=95)
                     row += 1
                 advance(len(batch))
 
@@ -116,10 +117,8 @@ def _head(face: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> np.ndarr
     _paint(image, _cover(_ellipse(x, y - face["locks"], face["broad"] + 0.1, face["tall"] + 0.1)), face["hair"])
     _neck(image[LOWER], face, x[LOWER], y[LOWER])
     outline = _ellipse(x * (1 + face["chin"] * y), y, face["broad"], face["tall"])
-    rounded = 1 + outline / face["broad"]
-    rounded *= rounded * (face["round"] * -face["skin"])
-    rounded += 1.08 * face["skin"]
-    _paint(image, _cover(outline), rounded)
+    rim = 1 + outline / face["broad"]
+    _paint(image, _cover(outline), 1.08 * face["skin"] - rim * (rim * (face["round"] * face["skin"])))
     _fringe(image[UPPER], face, x[UPPER], y[UPPER])
     return image
 
@@ -196,9 +195,7 @@ def _expose(image: np.ndarray, face: dict[str, np.ndarray], rng: np.random.Gener
     for axis in (1, 2):
         a = np.moveaxis(blurred, axis, 0)
         a[1:-1] = (a[:-2] + a[2:]) * 0.25 + a[1:-1] * 0.5
-    blurred -= image
-    blurred *= face["blur"]
-    image += blurred
+    image += face["blur"] * (blurred - image)
     image += face["noise"] * (rng.random(image.shape, dtype=np.float32) - 0.5)
     image *= face["contrast"] * 255
     image += (0.5 - 0.5 * face["contrast"] + face["bright"]) * 255
@@ -206,38 +203,18 @@ def _expose(image: np.ndarray, face: dict[str, np.ndarray], rng: np.random.Gener
 
 
 def _ellipse(x: np.ndarray, y: np.ndarray, a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
-    across, along = x / a, y / b
-    across *= across
-    along *= along
-    across += along
-    np.sqrt(across, out=across)
-    across -= 1
-    across *= np.minimum(a, b)
-    return across
+    distance = np.sqrt((x / a) ** 2 + (y / b) ** 2) - 1
+    distance *= np.minimum(a, b)
+    return distance
 
 
 def _cover(distance: np.ndarray) -> np.ndarray:
-    cover = distance * np.float32(-1 / EDGE)
-    cover += 0.5
-    return np.clip(cover, 0, 1, out=cover)
+    return np.clip(distance * np.float32(-1 / EDGE) + 0.5, 0, 1)
 
 
 def _soft(distance: np.ndarray, width: float) -> np.ndarray:
-    cover = distance * np.float32(1 / width)
-    cover *= cover
-    np.subtract(1, cover, out=cover)
-    return np.maximum(cover, 0, out=cover)
+    return np.maximum(1 - (distance * np.float32(1 / width)) ** 2, 0)
 
 
 def _paint(image: np.ndarray, cover: np.ndarray, tone: np.ndarray | float) -> None:
-    change = tone - image
-    change *= cover
-    image += change
-
-
-def _jpeg(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
-    encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "JPEG", quality=95)
-    return encoded.getvalue()
+    image += cover * (tone - image)
