@@ -94,7 +94,7 @@ def test_the_first_source_that_is_set_is_used(tmp_path, target, good, monkeypatc
 def test_a_file_of_another_kind_replaces_the_earlier_one(tmp_path, target, good):
     (tmp_path / "x.csv").write_bytes(table())
     download(data(archive=str(tmp_path / "x.csv")), target)
-    (target / ".download-1.part").write_bytes(b"left by a killed process")
+    (target / ".download.part").write_bytes(b"left by a killed process")
     download(data(archive=str(good)), target)
     assert content(target) == {"archive.zip": good.read_bytes()}
 
@@ -147,7 +147,7 @@ def test_an_interrupted_copy_leaves_the_earlier_archive_alone(target, good, monk
 
 def test_a_full_disk_is_told(target, good, monkeypatch):
     monkeypatch.setattr(shutil, "copyfile", half_then(OSError(errno.ENOSPC, "No space left on device")))
-    refuse(data(archive=str(good)), target, f"{target}: no space left on this disk")
+    refuse(data(archive=str(good)), target, f"{target}: No space left on device")
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path, good):
