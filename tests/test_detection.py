@@ -1,6 +1,5 @@
 """Faces are detected where they are, and cropped like the faces of FER-2013."""
 
-import os
 import tracemalloc
 
 import cv2
@@ -51,11 +50,6 @@ def test_a_model_of_another_kind_is_refused_before_it_is_used(tmp_path):
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 11)]), tmp_path / "relu.onnx")
     with pytest.raises(PipelineError, match=r"relu\.onnx is not a YuNet model"):
         detection.load(tmp_path / "relu.onnx")
-
-
-def test_a_detector_whose_name_is_not_text_is_refused(tmp_path):
-    with pytest.raises(PipelineError, match="has a name that is not UTF-8; accepted: a UTF-8 name"):
-        detection.load(tmp_path / os.fsdecode(b"caf\xe9.onnx"))
 
 
 def test_an_image_of_fer2013_as_one_face_keeps_its_pixels():

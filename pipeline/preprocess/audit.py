@@ -102,10 +102,9 @@ def _image_statistics(split: arrays.Split) -> dict[str, Any]:
     """Return the number of blank images, and the means of three statistics of an image.
 
     sharpness: the standard deviation of the Laplacian divided by that of the grey levels, which makes it independent of
-    contrast. pipeline/faces/classifier.py divides variances, with the border: it compares one face with a threshold.
-    Here the means over the splits are compared, so the denominator has a lower bound (BLANK): otherwise nearly blank
-    images would dominate them. grey_levels: the number of different levels. histogram_distance: the largest difference
-    between the cumulative histogram and a flat one (Kolmogorov-Smirnov).
+    contrast; BLANK is the lowest divisor, or nearly blank images would dominate the mean. grey_levels: the number of
+    different levels. histogram_distance: the largest difference between the cumulative histogram and a flat one
+    (Kolmogorov-Smirnov).
     """
     blank, sums = 0, dict.fromkeys(("sharpness", "grey_levels", "histogram_distance"), 0.0)
     for chunk in _chunks(split):
