@@ -4,10 +4,10 @@ import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import urlsplit
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import progress
+from pipeline.core.redact import redact
 
 if TYPE_CHECKING:
     import requests
@@ -30,14 +30,10 @@ def without_secrets(address: str) -> str:
 
     Raises PipelineError if it is not http or https.
     """
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise PipelineError("the address of the archive is malformed; accepted: http or https") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise PipelineError(f"the address starts with {parts.scheme}://; accepted: http, https, or a path")
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+    scheme = address.partition("://")[0]
+    if scheme.lower() not in ("http", "https"):
+        raise PipelineError(f"the address starts with {scheme}://; accepted: http, https, or a path")
+    return redact(address).partition("#")[0]
 
 
 def fetch(address: str, target: Path) -> None:

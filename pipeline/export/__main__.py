@@ -30,7 +30,10 @@ CALIBRATION = 256
 @command
 def main(arguments: list[str]) -> None:
     """Write NAME.tflite, NAME-int8.tflite, NAME.onnx, NAME-export.csv: `python -m pipeline.export models/model.h5`."""
-    given = _parser().parse_args(arguments).given
+    parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=main.__doc__)
+    what = "the model, an .h5 file, by default models/model.h5; data=NAME: the dataset on which the files are checked"
+    parser.add_argument("given", nargs="*", metavar="FILE.h5 | data=NAME", help=what)
+    given = parser.parse_args(arguments).given
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise PipelineError(f"not installed: {', '.join(missing)}; `make export` installs what this command needs")
     overrides = [argument for argument in given if argument.startswith("data=")]
@@ -105,13 +108,6 @@ def export(path: Path, data: "Data") -> None:
         print(_line(scores))
     if failed:
         raise PipelineError(f"not kept: {'; '.join(failed)}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=main.__doc__)
-    what = "the model, an .h5 file, by default models/model.h5; data=NAME: the dataset on which the files are checked"
-    parser.add_argument("given", nargs="*", metavar="FILE.h5 | data=NAME", help=what)
-    return parser
 
 
 def _predict(run: "Predict", split: "Split") -> "np.ndarray":
