@@ -210,12 +210,6 @@ def server(good: Path) -> Iterator[Server]:
     started.close()
 
 
-def test_an_address_is_downloaded(target, server):
-    download(data(archive=server.address), target)
-    assert content(target) == {"archive.zip": server.body}
-    assert server.ranges == [None]
-
-
 def test_a_lost_connection_is_resumed_where_it_broke(target, server, monkeypatch):
     monkeypatch.setenv("FER2013_ARCHIVE", server.address)
     server.cuts = [5000, 0, 3000]

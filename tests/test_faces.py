@@ -23,17 +23,6 @@ def members(path):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_layout_and_counts_are_those_of_kaggle(drawn):
-    names = [name.replace("_", "/").removesuffix(".jpg").split("/") for name in members(drawn)]
-    found = {emotion: [0, 0, 0] for emotion in EMOTIONS}
-    for folder, emotion, usage, row in names:
-        split = ["Training", "PublicTest", "PrivateTest"].index(usage)
-        assert folder == ("test" if split else "train")
-        assert row.isdigit()
-        found[emotion][split] += 1
-    assert found == COUNTS
-
-
 def test_rows_run_on_from_train_to_val_to_test_with_emotions_mixed(drawn):
     names = list(members(drawn))
     assert [int(name.removesuffix(".jpg").split("_")[1]) for name in names] == list(range(len(names)))
