@@ -115,17 +115,13 @@ def _sample(emotions: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndar
 def _head(face: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> np.ndarray:
     image = y * (-0.15 * face["backdrop"]) + face["backdrop"]
     _paint(image, _cover(_ellipse(x, y - face["locks"], face["broad"] + 0.1, face["tall"] + 0.1)), face["hair"])
-    _neck(image[LOWER], face, x[LOWER], y[LOWER])
+    _paint(image[LOWER], _cover(np.abs(x[LOWER]) - 0.3), face["skin"] * 0.7)  # the neck
+    _paint(image[LOWER], _cover(_ellipse(x[LOWER], y[LOWER] - 1.4, 1.0, 0.45)), face["coat"])
     outline = _ellipse(x * (1 + face["chin"] * y), y, face["broad"], face["tall"])
     rim = 1 + outline / face["broad"]
     _paint(image, _cover(outline), 1.08 * face["skin"] - rim * (rim * (face["round"] * face["skin"])))
     _fringe(image[UPPER], face, x[UPPER], y[UPPER])
     return image
-
-
-def _neck(image: np.ndarray, face: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> None:
-    _paint(image, _cover(np.abs(x) - 0.3), face["skin"] * 0.7)
-    _paint(image, _cover(_ellipse(x, y - 1.4, 1.0, 0.45)), face["coat"])
 
 
 def _fringe(image: np.ndarray, face: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> None:
@@ -177,17 +173,14 @@ def _eyes(image: np.ndarray, face: dict[str, np.ndarray], x: np.ndarray, y: np.n
     thick = face["bushy"] * (1.1 - 0.4 * along)
     stroke = np.maximum(np.abs(brow) - thick, (np.abs(along) - 1) * width)
     _paint(image, 0.9 * _cover(stroke), np.minimum(face["hair"], face["skin"] * 0.5))
-    worn = np.flatnonzero(face["glasses"] > 0)
-    rim = np.abs(_ellipse(out[worn], y[worn] - 0.02, 0.24, 0.19)) - 0.015
-    image[worn] += _cover(rim) * (0.1 - image[worn])
+    rim = np.abs(_ellipse(out, y - 0.02, 0.24, 0.19)) - 0.015
+    _paint(image, _cover(rim) * (face["glasses"] > 0), 0.1)
 
 
 def _occlude(image: np.ndarray, face: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> None:
-    held = np.flatnonzero(face["cover"] > 0)
-    x, y, angle = x[held], y[held], face["cover_angle"][held]
-    cos, sin = np.cos(angle), np.sin(angle)
+    cos, sin = np.cos(face["cover_angle"]), np.sin(face["cover_angle"])
     hand = _cover(_ellipse(x * cos + y * sin - 0.8, y * cos - x * sin, 0.3, 0.4))
-    image[held] += hand * ((face["skin"] * face["cover_tone"])[held] - image[held])
+    _paint(image, hand * (face["cover"] > 0), face["skin"] * face["cover_tone"])
 
 
 def _expose(image: np.ndarray, face: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
