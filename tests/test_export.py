@@ -52,9 +52,7 @@ def trained(finished, tmp_path) -> Project:
     splits = [arrays.load(project.path("data/arrays/synthetic"), name, emotions) for name in ("val", "test")]
     images = np.concatenate([batches.to_unit(split.images()).numpy() for split in splits])
     labels = np.concatenate([split.labels for split in splits])
-    net = keras.Sequential(
-        [keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(7, activation="softmax")]
-    )
+    net = dense(7)
     net.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
     net.fit(images, labels, epochs=150, verbose=0)
     net.save(project.path("models/model.h5"), include_optimizer=False)
@@ -110,12 +108,14 @@ class TestCommand:
         assert older.exists()
 
 
+def dense(outputs: int) -> keras.Sequential:
+    return keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(outputs, "softmax")])
+
+
 def three_emotions(path: Path, classes: list[str]) -> None:
     """Replace the model in `path` by one with the outputs surprise, angry and happy, whose classes are `classes`."""
     kernel, bias = saved.load(path).get_weights()
-    net = keras.Sequential(
-        [keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]
-    )
+    net = dense(3)
     net.set_weights([kernel[:, [6, 0, 3]], bias[[6, 0, 3]]])
     saved.save(net, path, ModelInfo(classes, 1.0, 0.0))
 
