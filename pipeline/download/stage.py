@@ -53,7 +53,8 @@ def _obtain(data: Data, temporary: Path) -> str:
         if source == "environment" and os.environ.get(VARIABLE):
             return _get(os.environ[VARIABLE], VARIABLE, temporary)
         if source == "kaggle" and data.kaggle:
-            _copy(folder := _kaggle(data.kaggle), temporary)
+            folder = _kaggle(data.kaggle)
+            _copy(folder, temporary)
             return f"Kaggle's {data.kaggle} in {folder}"
         if source == "synthetic" and data.synthetic_seed is not None:
             from pipeline.download import synthetic
