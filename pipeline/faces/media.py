@@ -3,8 +3,8 @@
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import chain, count
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -40,8 +40,12 @@ def files(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path]]:
     Raises PipelineError if `excluded` itself is given: the command would read its own output the next time.
     """
     taken: set[str] = set()
+    times: Counter[str] = Counter()
     for own, path in _find(names, excluded.resolve()):
-        name = next(name for name in chain([own], (f"{i}-{own}" for i in count(2))) if name not in taken)
+        name = own
+        while name in taken:
+            times[own] += 1
+            name = f"{times[own] + 1}-{own}"
         taken.add(name)
         yield name, path
 
