@@ -22,24 +22,20 @@ if TYPE_CHECKING:
 
 def preprocess(data: Data, out: paths.Outputs) -> None:
     """Write the arrays of `data`, and into `out` audit.json and figures of samples and class balance."""
-    with exclusive(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", wait=True):
-        _preprocess(data, out)
-
-
-def _preprocess(data: Data, out: paths.Outputs) -> None:
     from pipeline.core import files
     from pipeline.data import archive
     from pipeline.plots import dataset
     from pipeline.preprocess import audit
 
-    source = _archive_in(paths.raw(data.name))
     total = sum(map(sum, data.counts.values()))
-    folder = write(archive.read(source, images=total), data, paths.arrays(data.name))
-    found = audit.audit(folder)
-    files.write_json(out.audit, found)
-    counts = {emotion: {split: found["images"][split][emotion] for split in SPLITS} for emotion in EMOTIONS}
-    dataset.balance(out.figure("balance"), counts, data.name)
-    dataset.samples(out.figure("samples"), audit.samples(folder, per_emotion=10), data.name)
+    with exclusive(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", wait=True):
+        source = _archive_in(paths.raw(data.name))
+        folder = write(archive.read(source, images=total), data, paths.arrays(data.name))
+        found = audit.audit(folder)
+        files.write_json(out.audit, found)
+        counts = {emotion: {split: found["images"][split][emotion] for split in SPLITS} for emotion in EMOTIONS}
+        dataset.balance(out.figure("balance"), counts, data.name)
+        dataset.samples(out.figure("samples"), audit.samples(folder, per_emotion=10), data.name)
     digest = found["data"]["digest"]
     print(f"{total:,} images of {data.name} in {folder.relative_to(paths.ROOT)}, digest {digest[:12]}")
     for sign in found["altered"]["signs"]:
