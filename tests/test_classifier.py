@@ -28,7 +28,9 @@ def test_a_rejected_prediction_has_a_reason(classifier):
     rng = np.random.default_rng(2)
     light, even = (rng.integers(low, high, (48, 48), dtype=np.uint8) for low, high in ((200, 256), (97, 158)))
     blurred = np.tile(np.linspace(200, 255, 48).astype(np.uint8), (48, 1))
-    confident, small, blurry, low = classifier.predictions(np.stack([light, light, blurred, even]), [90, 20, 90, 90])
+    faces = np.stack([light, light, blurred, even])
+    found = map(classifier.prediction, faces, [90, 20, 90, 90], classifier.probabilities(faces))
+    confident, small, blurry, low = found
     assert (confident.emotion, confident.rejected) == ("happy", "")
     assert [p.rejected for p in (small, blurry, low)] == ["small", "blurred", "low confidence"]
     assert low.text.endswith(" (rejected: low confidence)")

@@ -102,6 +102,7 @@ def test_a_folder_without_pictures_and_videos_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ("", "no files and no camera are given; accepted: "),
         ("b.png --camera 0", "files and a camera are given; accepted: "),
         ("--camera 0 --whole", "--whole has no effect with --camera; accepted: "),
         ("--camera 0 --lines csv", "--lines has no effect with --camera; accepted: "),
@@ -185,12 +186,8 @@ class TestCommand:
         np.testing.assert_allclose([row[e] for e in EMOTIONS], scaled / scaled.sum(), atol=2e-4)
         assert (row["x"], row["y"], row["side"]) == (0, 0, 48)
 
-    @pytest.mark.parametrize(
-        ("arguments", "message"),
-        [([], "no files and no camera are given; accepted: "), (["face.png", "--model", "abcdef12"], "0 runs of ")],
-    )
-    def test_a_mistake_is_one_line(self, finished: Project, arguments, message):
-        done = finished.stage("predict", *arguments, check=False)
+    def test_a_mistake_is_one_line(self, finished: Project):
+        done = finished.stage("predict", "face.png", "--model", "abcdef12", check=False)
         assert done.returncode == 1
-        assert message in done.stderr
+        assert "0 runs of " in done.stderr
         assert "Traceback" not in done.stderr

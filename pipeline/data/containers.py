@@ -43,7 +43,12 @@ def read_zip(path: Path, times: int) -> Iterator[Face]:
     with _Zip(path, times * MAX_INDEX) as file, zipfile.ZipFile(file) as archive:
         images, tables = _find(archive, times * MAX_MEMBERS)
         for image in sorted(images, key=lambda image: (SPLITS.index(image[0]), image[2], image[1])):
-            yield _read_image(archive, image, images[image])
+            name = images[image].filename
+            with archive.open(images[image]) as member:
+                encoded = member.read(MAX_IMAGE + 1)
+            if len(encoded) > MAX_IMAGE:
+                raise PipelineError(f"{name!r} is too large; accepted: images of {MAX_IMAGE:,} bytes")
+            yield Face(*image, decode(name, encoded))
         if images:
             return
         if len(tables) != 1:
@@ -137,17 +142,7 @@ def _members(archive: zipfile.ZipFile, most: int) -> Iterator[zipfile.ZipInfo]:
             yield member
 
 
-def _read_image(archive: zipfile.ZipFile, image: tuple[str, str, int], member: zipfile.ZipInfo) -> Face:
-    """Return the face of the file `member`."""
-    with archive.open(member) as file:
-        encoded = file.read(MAX_IMAGE + 1)
-    if len(encoded) > MAX_IMAGE:
-        raise PipelineError(f"{member.filename!r} is too large; accepted: images of {MAX_IMAGE:,} bytes")
-    return Face(*image, decode(member.filename, encoded))
-
-
 def _read_table(file: IO[bytes], times: int) -> Iterator[Face]:
-    """Yield the faces of fer2013.csv, which is read from `file`."""
     yield from parse_table(io.BufferedReader(_Bounded(file, times * MAX_TABLE), MAX_IMAGE))
 
 

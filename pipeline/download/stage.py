@@ -1,6 +1,5 @@
 """Stage download: gets the archive of the dataset into data/raw/, and verifies it."""
 
-import errno
 import os
 import shutil
 from pathlib import Path
@@ -26,15 +25,13 @@ def download(data: Data, target: Path) -> Path:
     except PipelineError as error:
         raise PipelineError(f"{error}{_help(data)}") from error
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "no space left on this disk" if full else error.strerror or error
-        raise PipelineError(f"{error.filename or target}: {reason}{_help(data)}") from error
+        raise PipelineError(f"{error.filename or target}: {error.strerror or error}{_help(data)}") from error
 
 
 def _download(data: Data, target: Path) -> Path:
     from pipeline.data import archive
 
-    temporary = target / f".download-{os.getpid()}.part"
+    temporary = target / ".download.part"
     target.mkdir(parents=True, exist_ok=True)
     try:
         label = _obtain(data, temporary)
@@ -43,7 +40,7 @@ def _download(data: Data, target: Path) -> Path:
         os.replace(temporary, placed)
     finally:
         temporary.unlink(missing_ok=True)
-    for other in {*target.glob("archive.*"), *target.glob(".download-*.part")} - {placed}:
+    for other in {*target.glob("archive.*")} - {placed}:
         other.unlink()
     return placed
 

@@ -4,11 +4,11 @@ A face is a stack of shapes on the 48x48 grid, each painted by its signed distan
 (after the Facial Action Coding System); the person, the light and the pose are random.
 """
 
-import io
 import zipfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from pipeline.core.constants import EMOTIONS, IMAGE_SIZE
 from pipeline.core.progress import progress
@@ -75,7 +75,8 @@ def draw(target: Path, counts: dict[str, list[int]], seed: int) -> None:
                 batch = emotions[start : start + BATCH]
                 for emotion, pixels in zip(batch, render(batch, rng), strict=True):
                     name = f"{prefix.format(EMOTIONS[emotion])}_{row}.jpg"
-                    archive.writestr(zipfile.ZipInfo(name), _jpeg(pixels))  # dated 1980-01-01
+                    with archive.open(zipfile.ZipInfo(name), "w") as file:  # dated 1980-01-01
+                        Image.fromarray(pixels).save(file, "JPEG", quality=95)
                     row += 1
                 advance(len(batch))
 
@@ -114,19 +115,13 @@ def _sample(emotions: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndar
 def _head(face: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> np.ndarray:
     image = y * (-0.15 * face["backdrop"]) + face["backdrop"]
     _paint(image, _cover(_ellipse(x, y - face["locks"], face["broad"] + 0.1, face["tall"] + 0.1)), face["hair"])
-    _neck(image[LOWER], face, x[LOWER], y[LOWER])
+    _paint(image[LOWER], _cover(np.abs(x[LOWER]) - 0.3), face["skin"] * 0.7)  # the neck
+    _paint(image[LOWER], _cover(_ellipse(x[LOWER], y[LOWER] - 1.4, 1.0, 0.45)), face["coat"])
     outline = _ellipse(x * (1 + face["chin"] * y), y, face["broad"], face["tall"])
-    rounded = 1 + outline / face["broad"]
-    rounded *= rounded * (face["round"] * -face["skin"])
-    rounded += 1.08 * face["skin"]
-    _paint(image, _cover(outline), rounded)
+    rim = 1 + outline / face["broad"]
+    _paint(image, _cover(outline), 1.08 * face["skin"] - rim * (rim * (face["round"] * face["skin"])))
     _fringe(image[UPPER], face, x[UPPER], y[UPPER])
     return image
-
-
-def _neck(image: np.ndarray, face: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> None:
-    _paint(image, _cover(np.abs(x) - 0.3), face["skin"] * 0.7)
-    _paint(image, _cover(_ellipse(x, y - 1.4, 1.0, 0.45)), face["coat"])
 
 
 def _fringe(image: np.ndarray, face: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> None:
@@ -178,17 +173,14 @@ def _eyes(image: np.ndarray, face: dict[str, np.ndarray], x: np.ndarray, y: np.n
     thick = face["bushy"] * (1.1 - 0.4 * along)
     stroke = np.maximum(np.abs(brow) - thick, (np.abs(along) - 1) * width)
     _paint(image, 0.9 * _cover(stroke), np.minimum(face["hair"], face["skin"] * 0.5))
-    worn = np.flatnonzero(face["glasses"] > 0)
-    rim = np.abs(_ellipse(out[worn], y[worn] - 0.02, 0.24, 0.19)) - 0.015
-    image[worn] += _cover(rim) * (0.1 - image[worn])
+    rim = np.abs(_ellipse(out, y - 0.02, 0.24, 0.19)) - 0.015
+    _paint(image, _cover(rim) * (face["glasses"] > 0), 0.1)
 
 
 def _occlude(image: np.ndarray, face: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray) -> None:
-    held = np.flatnonzero(face["cover"] > 0)
-    x, y, angle = x[held], y[held], face["cover_angle"][held]
-    cos, sin = np.cos(angle), np.sin(angle)
+    cos, sin = np.cos(face["cover_angle"]), np.sin(face["cover_angle"])
     hand = _cover(_ellipse(x * cos + y * sin - 0.8, y * cos - x * sin, 0.3, 0.4))
-    image[held] += hand * ((face["skin"] * face["cover_tone"])[held] - image[held])
+    _paint(image, hand * (face["cover"] > 0), face["skin"] * face["cover_tone"])
 
 
 def _expose(image: np.ndarray, face: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
@@ -196,9 +188,7 @@ def _expose(image: np.ndarray, face: dict[str, np.ndarray], rng: np.random.Gener
     for axis in (1, 2):
         a = np.moveaxis(blurred, axis, 0)
         a[1:-1] = (a[:-2] + a[2:]) * 0.25 + a[1:-1] * 0.5
-    blurred -= image
-    blurred *= face["blur"]
-    image += blurred
+    image += face["blur"] * (blurred - image)
     image += face["noise"] * (rng.random(image.shape, dtype=np.float32) - 0.5)
     image *= face["contrast"] * 255
     image += (0.5 - 0.5 * face["contrast"] + face["bright"]) * 255
@@ -206,38 +196,18 @@ def _expose(image: np.ndarray, face: dict[str, np.ndarray], rng: np.random.Gener
 
 
 def _ellipse(x: np.ndarray, y: np.ndarray, a: np.ndarray | float, b: np.ndarray | float) -> np.ndarray:
-    across, along = x / a, y / b
-    across *= across
-    along *= along
-    across += along
-    np.sqrt(across, out=across)
-    across -= 1
-    across *= np.minimum(a, b)
-    return across
+    distance = np.sqrt((x / a) ** 2 + (y / b) ** 2) - 1
+    distance *= np.minimum(a, b)
+    return distance
 
 
 def _cover(distance: np.ndarray) -> np.ndarray:
-    cover = distance * np.float32(-1 / EDGE)
-    cover += 0.5
-    return np.clip(cover, 0, 1, out=cover)
+    return np.clip(distance * np.float32(-1 / EDGE) + 0.5, 0, 1)
 
 
 def _soft(distance: np.ndarray, width: float) -> np.ndarray:
-    cover = distance * np.float32(1 / width)
-    cover *= cover
-    np.subtract(1, cover, out=cover)
-    return np.maximum(cover, 0, out=cover)
+    return np.maximum(1 - (distance * np.float32(1 / width)) ** 2, 0)
 
 
 def _paint(image: np.ndarray, cover: np.ndarray, tone: np.ndarray | float) -> None:
-    change = tone - image
-    change *= cover
-    image += change
-
-
-def _jpeg(pixels: np.ndarray) -> bytes:
-    from PIL import Image
-
-    encoded = io.BytesIO()
-    Image.fromarray(pixels).save(encoded, "JPEG", quality=95)
-    return encoded.getvalue()
+    image += cover * (tone - image)

@@ -4,10 +4,10 @@ import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import urlsplit
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import progress
+from pipeline.core.redact import redact
 
 if TYPE_CHECKING:
     import requests
@@ -30,14 +30,10 @@ def without_secrets(address: str) -> str:
 
     Raises PipelineError if it is not http or https.
     """
-    try:
-        parts = urlsplit(address)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise PipelineError("the address of the archive is malformed; accepted: http or https") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise PipelineError(f"the address starts with {parts.scheme}://; accepted: http, https, or a path")
-    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{parts.path}"
+    scheme = address.partition("://")[0]
+    if scheme.lower() not in ("http", "https"):
+        raise PipelineError(f"the address starts with {scheme}://; accepted: http, https, or a path")
+    return redact(address).partition("#")[0]
 
 
 def fetch(address: str, target: Path) -> None:
@@ -74,33 +70,29 @@ def _receive(session: "requests.Session", address: str, file: BinaryIO) -> None:
     try:
         with session.get(address, headers=headers, stream=True, timeout=TIMEOUT) as response:
             _store(response, file, start)
-    except (requests.exceptions.SSLError, requests.exceptions.ProxyError) as error:
-        raise PipelineError(f"cannot be reached securely or by the proxy ({type(error).__name__})") from None
     except (requests.ConnectionError, requests.Timeout, HTTPError) as error:
         raise _LostError(f"cannot be reached, or timed out ({type(error).__name__})") from None
     except requests.RequestException as error:
         raise PipelineError(f"cannot be read ({type(error).__name__})") from None
 
 
-def _store(response: "requests.Response", file: BinaryIO, start: int) -> None:
-    """Write the body of `response` to `file`, which already has the first `start` bytes."""
+def _store(response: "requests.Response", file: BinaryIO, done: int) -> None:
+    """Write the body of `response` to `file`, which already has the first `done` bytes."""
     status, length = response.status_code, response.headers.get("Content-Length", "")
-    resumed = status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+    resumed = status == 206 and response.headers.get("Content-Range", "").startswith(f"bytes {done}-")
     if status >= 500 or status == 429:
         raise _LostError(f"answers {status} {response.reason}")
     if status not in (200, 206, 416):
         raise PipelineError(f"answers {status} {response.reason}")
     if not resumed:
-        start = 0
-        file.seek(0)
-        file.truncate()
+        file.truncate(0)
+        done = file.seek(0)
         if status != 200:
             raise _LostError("cannot resume")
-    total = start + int(length) if length.isdigit() else None
-    done = start
+    total = done + int(length) if length.isdigit() else None
     _refuse_over_limit(total or 0)
     with progress("downloading", total, "B") as advance:
-        advance(start)
+        advance(done)
         for chunk in response.raw.stream(CHUNK, decode_content=False):
             _refuse_over_limit(done + len(chunk))
             file.write(chunk)

@@ -83,9 +83,9 @@ def detect_faces(classifier: "Classifier", inputs: list[str], whole: bool) -> li
         raise PipelineError(f"no picture in {', '.join(inputs)}; accepted: {' '.join(sorted(media.PICTURES))}")
     found: list[dict[str, Any]] = []
     for path in pictures:
-        for frame in media.frames(path):
-            (faces,) = classifier.faces([frame.pixels], [detector(frame.pixels)])
-            found += [face.to_example(frame.pixels) for face in faces]
+        frame = next(media.frames(path)).pixels
+        (faces,) = classifier.faces([frame], [detector(frame)])
+        found += [face.to_example(frame) for face in faces]
         if len(found) >= MAX_FACES:
             break
     if not found:

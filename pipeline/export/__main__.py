@@ -30,24 +30,23 @@ CALIBRATION = 256
 @command
 def main(arguments: list[str]) -> None:
     """Write NAME.tflite, NAME-int8.tflite, NAME.onnx, NAME-export.csv: `python -m pipeline.export models/model.h5`."""
-    given = _parser().parse_args(arguments).given
-    files_given = [a for a in given if a.endswith(".h5") or "=" not in a]  # a folder may be called lr=0.01
-    if len(files_given) > 1:
-        raise PipelineError(f"{len(files_given)} files are given: {', '.join(files_given)}; accepted: one .h5 file")
+    parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=main.__doc__)
+    what = "the model, an .h5 file, by default models/model.h5; data=NAME: the dataset on which the files are checked"
+    parser.add_argument("given", nargs="*", metavar="FILE.h5 | data=NAME", help=what)
+    given = parser.parse_args(arguments).given
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise PipelineError(f"not installed: {', '.join(missing)}; `make export` installs what this command needs")
-    path = Path(files_given[0]) if files_given else paths.Outputs().model
-    if path.suffix != ".h5" or not path.is_file():
-        raise PipelineError(
-            f"{path} is not an .h5 file; accepted: the .h5 file of a training, by default models/model.h5"
-        )
-    overrides = [a for a in given if a not in files_given]
-    if others := [key for key in (a.partition("=")[0] for a in overrides) if key != "data"]:
-        accepted = "accepted: data=NAME, the dataset on which the files are checked"
-        raise PipelineError(f"{others[0]} has no effect: the model is exported as it is; {accepted}")
+    overrides = [argument for argument in given if argument.startswith("data=")]
+    found = [Path(argument) for argument in given if argument not in overrides] or [paths.Outputs().model]
+    for path in found:
+        if path.suffix != ".h5" or not path.is_file():
+            accepted = "the .h5 file of a training, by default models/model.h5, and data=NAME"
+            raise PipelineError(f"{path} is not an .h5 file; accepted: {accepted}")
+    if len(found) > 1:
+        raise PipelineError(f"{len(found)} files are given: {', '.join(map(str, found))}; accepted: one .h5 file")
     cfg, _ = config.compose(overrides)
     runtime.configure()
-    export(path, cfg.data)
+    export(found[0], cfg.data)
 
 
 def export(path: Path, data: "Data") -> None:
@@ -78,17 +77,18 @@ def export(path: Path, data: "Data") -> None:
         run = runtimes.load(file, os.cpu_count() or 1)
         return np.concatenate([_predict(run, split) for split in (val, test)])
 
-    def row(name: str, file: Path, predicted: np.ndarray) -> dict[str, Any]:
+    def row(file: Path, predicted: np.ndarray) -> dict[str, Any]:
         correct = predicted == truth
-        accuracy = {
+        return {
+            "file": file.name,
+            "bytes": file.stat().st_size,
             "val_accuracy": float(correct[: len(val)].mean()),
             "test_accuracy": float(correct[len(val) :].mean()),
+            "agreement": float((predicted == expected).mean()),
         }
-        agreement = float((predicted == expected).mean())
-        return {"file": name, "bytes": file.stat().st_size, **accuracy, "agreement": agreement}
 
     expected = predict(path)
-    rows, failed = [row(path.name, path, expected)], []
+    rows, failed = [row(path, expected)], []
     print(_line(rows[0]))
     table = path.with_name(f"{path.stem}-export.csv")
     targets = {name: path.with_name(path.stem + ending) for name, ending in formats.ENDINGS.items()}
@@ -98,7 +98,7 @@ def export(path: Path, data: "Data") -> None:
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             written = Path(folder) / target.name
             formats.write(model, name, written, batches.to_unit(train.images(sample)).numpy())
-            scores = row(target.name, written, predict(written))
+            scores = row(written, predict(written))
             if problem := _problem(rows[0], scores, quantized=name == formats.INT8):
                 failed.append(f"{target.name} {problem}")
                 continue
@@ -108,13 +108,6 @@ def export(path: Path, data: "Data") -> None:
         print(_line(scores))
     if failed:
         raise PipelineError(f"not kept: {'; '.join(failed)}")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=main.__doc__)
-    what = "the model, an .h5 file, by default models/model.h5; data=NAME: the dataset on which the files are checked"
-    parser.add_argument("given", nargs="*", metavar="FILE.h5 | data=NAME", help=what)
-    return parser
 
 
 def _predict(run: "Predict", split: "Split") -> "np.ndarray":

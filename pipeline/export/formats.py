@@ -23,11 +23,9 @@ def write(model: keras.Model, name: str, path: Path, images: np.ndarray) -> None
     """
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # about NumPy's names, from Keras' own code
-        if name == "onnx":
-            model.export(path, format="onnx", verbose=False)
-        elif name == "litert":
-            model.export(path, format="litert", verbose=False)
-        else:
+        if name == INT8:
             each = ([images[i : i + 1]] for i in range(len(images)))
             quantized = {"optimizations": [tf.lite.Optimize.DEFAULT], "representative_dataset": lambda: each}
             model.export(path, format="litert", verbose=False, **quantized)
+        else:
+            model.export(path, format=name, verbose=False)

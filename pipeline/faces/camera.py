@@ -1,5 +1,7 @@
 """Annotates the frames of a camera: faces are tracked, and their probabilities smoothed over time."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from pipeline.faces import detection, drawing
@@ -16,12 +18,13 @@ MISSED = 5
 """The number of frames without detection after which a face is dropped."""
 
 
+@dataclass
 class TrackedFace:
     """A face tracked over frames: its box, its smoothed probabilities, and the number of frames without detection."""
 
-    def __init__(self, box: Box, probabilities: np.ndarray):
-        """Start with the detection in one frame."""
-        self.box, self.probabilities, self.missed = box, probabilities, 0
+    box: Box
+    probabilities: np.ndarray
+    missed: int = 0
 
     def update(self, box: Box, probabilities: np.ndarray) -> None:
         """Add the detection in the next frame to the exponential moving averages of box and probabilities."""

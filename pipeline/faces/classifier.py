@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.core.errors import PipelineError
 from pipeline.data import batches
-from pipeline.faces import detection
+from pipeline.faces import detection, options
 from pipeline.metrics import calibration
 from pipeline.models import runtimes, saved
 
@@ -69,14 +69,10 @@ class Classifier:
 
     def faces(self, frames: list[np.ndarray], boxes: list[list[detection.Box]]) -> list[list[Face]]:
         """Return the faces in the boxes of each (h, w, 3) uint8 BGR frame; all are predicted in one batch."""
-        crops = [(detection.crop(frame, box), box.side) for frame, of in zip(frames, boxes, strict=True) for box in of]
-        found = self.predictions(np.stack([face for face, _ in crops]), [side for _, side in crops]) if crops else []
-        remaining = iter(found)
-        return [[Face(box, next(remaining)) for box in of] for of in boxes]
-
-    def predictions(self, pixels: np.ndarray, sides: list[int]) -> list[Prediction]:
-        """Return the predictions of (n, 48, 48) uint8 grey faces; `sides` are their sides in pixels before resizing."""
-        return [self.prediction(*each) for each in zip(pixels, sides, self.probabilities(pixels), strict=True)]
+        crops = [(detection.crop(frame, box), box) for frame, of in zip(frames, boxes, strict=True) for box in of]
+        probabilities = self.probabilities(np.stack([crop for crop, _ in crops])) if crops else []
+        found = iter([Face(b, self.prediction(c, b.side, p)) for (c, b), p in zip(crops, probabilities, strict=True)])
+        return [[next(found) for _ in of] for of in boxes]
 
     def prediction(self, face: np.ndarray, side: int, probabilities: np.ndarray) -> Prediction:
         """Return the prediction of a (48, 48) uint8 face of `side` pixels with these (k,) calibrated probabilities."""
@@ -94,9 +90,7 @@ def sharpness(face: np.ndarray) -> float:
     """Return the variance of the Laplacian of an (h, w) uint8 face, divided by the face's own; 0 for an even face.
 
     The division makes it independent of the light. Source: Pech-Pacheco et al. 2000, doi:10.1109/ICPR.2000.903548.
-    Here one face is compared with MIN_SHARPNESS, which was measured with this formula. pipeline/preprocess/audit.py
-    compares means over splits: it divides standard deviations, without the border, and with a lower bound, because
-    nearly blank images would dominate the means otherwise.
+    MIN_SHARPNESS was measured with this formula. pipeline/preprocess/audit.py has another one, for means over splits.
     """
     variance = float(face.var())
     return float(cv2.Laplacian(face, cv2.CV_32F).var()) / variance if variance else 0.0
@@ -113,12 +107,8 @@ def load_classifier(name: str, tracking: "str | Tracker | None" = None) -> Class
         if not path.is_file():
             raise PipelineError(f"{path} is missing; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
         return Classifier(path)
-    from pipeline.core import config
     from pipeline.tracking import finding
-    from pipeline.tracking.tracker import Tracker
 
-    if not isinstance(tracking, Tracker):
-        cfg, _ = config.compose([f"tracking={tracking}"] if tracking else [])
-        tracking = Tracker(cfg.tracking)
+    tracker = options.open_tracker(tracking) if tracking is None or isinstance(tracking, str) else tracking
     with tempfile.TemporaryDirectory() as folder:
-        return Classifier(finding.fetch(tracking, name, "model.h5", Path(folder)), name)
+        return Classifier(finding.fetch(tracker, name, "model.h5", Path(folder)), name)

@@ -91,12 +91,9 @@ def _load_cascade() -> Callable[[np.ndarray], np.ndarray]:
 
 
 def _load_yunet(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    content, none = np.frombuffer(path.read_bytes(), np.uint8), np.empty(0, np.uint8)
     try:
-        str(path).encode()
-    except UnicodeEncodeError as error:  # OpenCV would abort the process
-        raise PipelineError(f"{path} has a name that is not UTF-8; accepted: a UTF-8 name") from error
-    try:
-        model = cv2.FaceDetectorYN.create(str(path), "", (320, 320), YUNET_SCORE)
+        model = cv2.FaceDetectorYN.create("onnx", content, none, (320, 320), YUNET_SCORE)
         model.detect(np.zeros((320, 320, 3), np.uint8))  # a model of another kind fails here, not in create
     except cv2.error as error:
         raise PipelineError(f"{path} is not a YuNet model; accepted: face_detection_yunet_*.onnx of OpenCV") from error

@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, TypeGuard
+from typing import IO, NamedTuple
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """The formats that Pillow may read: it knows more, among them EPS, for which it would run another program."""
 VIDEOS = frozenset((".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"))
-STANDARD_INPUT = "-"
+STANDARD_INPUT = Path("/dev/stdin")
 LARGEST = 100_000_000
 """Pixels of the largest picture that is decoded: 300 MB."""
 LONGEST = 60_000
@@ -32,8 +32,8 @@ class Frame(NamedTuple):
     pixels: np.ndarray
 
 
-def files(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path | None]]:
-    """Yield the name and path of each file; the path is None for "-".
+def files(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the name and path of each file; "-" is STANDARD_INPUT.
 
     A name is relative to the given folder, or the file's own; a number is put before it if an earlier file has the same
     name. A folder yields all pictures and videos below it, in order, except those below the folder `excluded`.
@@ -50,11 +50,11 @@ def files(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path | No
         yield name, path
 
 
-def _find(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path | None]]:
+def _find(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path]]:
     for name in names:
         path = Path(name)
-        if name == STANDARD_INPUT:
-            yield "standard-input", None
+        if name == "-":
+            yield "standard-input", STANDARD_INPUT
         elif path.is_dir():
             folder = path.resolve()
             if folder == excluded:
@@ -67,25 +67,34 @@ def _find(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path | No
             yield path.name, path
 
 
-def is_video(path: Path | None) -> TypeGuard[Path]:
+def is_video(path: Path) -> bool:
     """Return whether a file is read as a video."""
-    return path is not None and path.suffix.lower() in VIDEOS
+    return path.suffix.lower() in VIDEOS
 
 
-def frames(path: Path | None) -> Iterator[Frame]:
-    """Yield the frames of the video `path`, or the one frame of a picture; None is a picture from standard input.
+def frames(path: Path) -> Iterator[Frame]:
+    """Yield the frames of the video `path`, or the one frame of a picture.
 
     Raises PipelineError if the file cannot be read.
     """
     if is_video(path):
         yield from _video(path)
     else:
-        yield Frame(None, decode(sys.stdin.buffer if path is None else path, str(path or "standard input")))
+        yield Frame(None, decode(sys.stdin.buffer if path == STANDARD_INPUT else path, str(path)))
 
 
 def open_video(source: Path | str) -> cv2.VideoCapture:
     """Return OpenCV's reader of the video `source`; it yields no frames if there is no such video."""
     return cv2.VideoCapture(os.fsencode(source))  # a str that is not UTF-8 would abort the process
+
+
+def read_video(video: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    """Yield the (h, w, 3) uint8 BGR frames that are left in `video`, and close it."""
+    try:
+        while (read := video.read())[0]:
+            yield read[1]
+    finally:
+        video.release()
 
 
 def rate(path: Path) -> float:
@@ -95,11 +104,7 @@ def rate(path: Path) -> float:
 
 def video_property(path: Path, number: int) -> float:
     """Return OpenCV's property `number` (CAP_PROP_...) of the video `path`; 0 if the file does not state it."""
-    video = open_video(path)
-    try:
-        return video.get(number)
-    finally:
-        video.release()
+    return open_video(path).get(number)
 
 
 def decode(source: Path | IO[bytes], name: str) -> np.ndarray:
@@ -143,16 +148,8 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 def _video(path: Path) -> Iterator[Frame]:
     if not path.is_file():
         raise PipelineError(f"{path} is missing")
-    video = open_video(path)
-    try:
-        number = 0
-        while True:
-            success, pixels = video.read()
-            if not success:
-                break
-            yield Frame(number, pixels)
-            number += 1
-    finally:
-        video.release()
-    if number == 0:
+    number = None
+    for number, pixels in enumerate(read_video(open_video(path))):
+        yield Frame(number, pixels)
+    if number is None:
         raise PipelineError(f"{path} is not a readable video")

@@ -1,19 +1,35 @@
-"""The options that predict and explain share: the model, its store, and whole pictures as faces."""
+"""The options that commands share: the model, its store, and whole pictures as faces."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-from pipeline.core import paths
+from pipeline.core import config, paths
 from pipeline.core.errors import PipelineError
+
+if TYPE_CHECKING:
+    from pipeline.tracking.tracker import Tracker
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add --model, --tracking and --whole to `parser`."""
     model = "an .h5 file, an MLflow run's id, models:/NAME@ALIAS"
     parser.add_argument("--model", default=str(paths.weights("best")), help=f"{model}; by default %(default)s")
-    parser.add_argument(
-        "--tracking", help="the store of runs: an option of conf/tracking/; by default that of params.yaml"
-    )
+    add_tracking(parser)
     parser.add_argument("--whole", action="store_true", help="treat each picture as one face")
+
+
+def add_tracking(parser: argparse.ArgumentParser) -> None:
+    """Add --tracking to `parser`."""
+    store = "the store of runs: an option of conf/tracking/; by default that of params.yaml"
+    parser.add_argument("--tracking", help=store)
+
+
+def open_tracker(tracking: str | None) -> "Tracker":
+    """Return the store that --tracking names."""
+    from pipeline.tracking.tracker import Tracker
+
+    cfg, _ = config.compose([f"tracking={tracking}"] if tracking else [])
+    return Tracker(cfg.tracking)
 
 
 def refuse(given: argparse.Namespace, names: tuple[str, ...], when: str) -> None:

@@ -28,7 +28,7 @@ class Detected(NamedTuple):
     """A frame of the file called `name`, with the boxes of its faces."""
 
     name: str
-    path: Path | None
+    path: Path
     frame: "Frame"
     boxes: "list[Box]"
 
@@ -62,9 +62,8 @@ def main(arguments: list[str]) -> None:
     detector = detection.whole if args.whole else detection.load(args.detector)
     failed = predict(args.inputs, classifier, detector, args.out, args.lines or "csv", not args.no_pictures)
     if failed:
-        raise PipelineError(
-            f"{failed} files could not be read or written (see the warnings above); the others are done"
-        )
+        problem = f"{failed} files could not be read or written (see the warnings above)"
+        raise PipelineError(f"{problem}; the others are done")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,9 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=paths.ROOT / "outputs" / "predictions", metavar="FOLDER")
     parser.add_argument("--lines", choices=["csv", "jsonl"], help="the format of the lines; by default csv")
     parser.add_argument("--no-pictures", action="store_true", help="write only the lines")
-    parser.add_argument(
-        "--headless", action="store_true", help="with --camera: write a video instead of opening a window"
-    )
+    headless = "with --camera: write a video instead of opening a window"
+    parser.add_argument("--headless", action="store_true", help=headless)
     return parser
 
 
@@ -112,9 +110,7 @@ def predict(
     return len(unreadable) + output_folder.failed
 
 
-def _detect(
-    files: Iterable[tuple[str, Path | None]], detector: "Detector", unreadable: list[str]
-) -> Iterator[Detected]:
+def _detect(files: Iterable[tuple[str, Path]], detector: "Detector", unreadable: list[str]) -> Iterator[Detected]:
     """Yield all frames with the boxes of their faces; warn of unreadable files and add them to `unreadable`."""
     from pipeline.faces import media
 

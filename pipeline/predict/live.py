@@ -53,11 +53,7 @@ def watch(source: str, classifier: Classifier, detector: Detector, out: Path, he
 
 def _frames(source: str, number: int | None) -> Iterator[np.ndarray]:
     capture = media.open_video(source) if number is None else cv2.VideoCapture(number)
-    try:
-        if not capture.isOpened():
-            accepted = "the number of a camera (0 is the first), or a video file"
-            raise PipelineError(f"{source} cannot be opened; accepted: {accepted}")
-        while (read := capture.read())[0]:
-            yield read[1]
-    finally:
-        capture.release()
+    if not capture.isOpened():
+        accepted = "the number of a camera (0 is the first), or a video file"
+        raise PipelineError(f"{source} cannot be opened; accepted: {accepted}")
+    yield from media.read_video(capture)

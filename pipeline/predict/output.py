@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,32 +17,6 @@ from pipeline.faces import drawing, media
 from pipeline.faces.classifier import Face
 from pipeline.faces.media import Frame
 from pipeline.faces.rows import KEYS, of_frame
-
-
-class Lines:
-    """A .csv or .jsonl file that is written row by row; it gets its final name when it is complete."""
-
-    def __init__(self, path: Path, keys: list[str]):
-        """Open PATH.partial for rows with `keys`; `finish` renames it to `path`."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self._partial = path, path.with_name(path.name + ".partial")
-        # A picture's name need not be text; its line is, so that any program can read the file.
-        self._file = open(self._partial, "w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
-        self._table = csv.DictWriter(self._file, keys, lineterminator="\n") if path.suffix == ".csv" else None
-        if self._table:
-            self._table.writeheader()
-
-    def write(self, found: list[dict[str, Any]]) -> None:
-        """Add the rows `found`."""
-        if self._table:
-            self._table.writerows(found)
-        else:
-            self._file.writelines(json.dumps(row) + "\n" for row in found)
-
-    def finish(self) -> None:
-        """Close the file and rename it to its final name."""
-        self._file.close()
-        os.replace(self._partial, self.path)
 
 
 class Video:
@@ -90,23 +63,37 @@ class Folder:
     """The output of pipeline.predict: a line for each face, and the annotated pictures and videos."""
 
     def __init__(self, folder: Path, lines: str, pictures: bool, classes: list[str]):
-        """Open faces.csv or .jsonl (`lines`) in `folder`; without `pictures`, write nothing else."""
+        """Open faces.csv or .jsonl (`lines`) in `folder`; without `pictures`, write nothing else.
+
+        It gets its final name when it is complete.
+        """
         self.folder, self.pictures, self.classes = folder, pictures, classes
-        self._lines = Lines(folder / f"faces.{lines}", [*KEYS, *classes])
+        self._path, self._partial = folder / f"faces.{lines}", folder / f"faces.{lines}.partial"
+        folder.mkdir(parents=True, exist_ok=True)
+        # A picture's name need not be text; its line is, so that any program can read the file.
+        self._lines = open(self._partial, "w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115
+        keys = [*KEYS, *classes]
+        self._table = csv.DictWriter(self._lines, keys, lineterminator="\n") if lines == "csv" else None
+        if self._table:
+            self._table.writeheader()
         self._video: Video | None = None
         self.failed = 0
         """The number of videos that could not be written."""
 
-    def write(self, name: str, path: Path | None, frame: Frame, faces: list[Face]) -> None:
+    def write(self, name: str, path: Path, frame: Frame, faces: list[Face]) -> None:
         """Add a frame of the file called `name`; the frames of a video must be added in order."""
-        self._lines.write(of_frame(name, frame.number, faces, self.classes))
+        rows = of_frame(name, frame.number, faces, self.classes)
+        if self._table:
+            self._table.writerows(rows)
+        else:
+            self._lines.writelines(json.dumps(row) + "\n" for row in rows)
         if not self.pictures:
             return
         if frame.number is None:
             drawn = drawing.annotate(frame.pixels, faces, self.classes)
             files.replace(self.folder / f"{name}.png", cv2.imencode(".png", drawn)[1].tobytes())
             return
-        if path and frame.number == 0:
+        if frame.number == 0:
             self._end_video()
             self._video = Video(self.folder / f"{name}.mp4", media.rate(path))
         if self._video:
@@ -116,8 +103,9 @@ class Folder:
     def finish(self) -> str:
         """Finish the last files; return a message that names them."""
         self._end_video()
-        self._lines.finish()
-        return str(self._lines.path) + (", and the annotated files beside it" if self.pictures else "")
+        self._lines.close()
+        os.replace(self._partial, self._path)
+        return str(self._path) + (", and the annotated files beside it" if self.pictures else "")
 
     def _end_video(self) -> None:
         if self._video:

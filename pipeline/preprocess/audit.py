@@ -38,9 +38,9 @@ def audit(folder: Path) -> dict[str, Any]:
         "duplicates": {
             "within": {split: _duplicates(prints[split]) for split in SPLITS},
             "across": {
-                "val_in_train": int(_is_in(prints["val"], prints["train"]).sum()),
-                "test_in_train": int(_is_in(prints["test"], prints["train"]).sum()),
-                "test_in_val": int(_is_in(prints["test"], prints["val"]).sum()),
+                "val_in_train": int(np.isin(prints["val"], prints["train"]).sum()),
+                "test_in_train": int(np.isin(prints["test"], prints["train"]).sum()),
+                "test_in_val": int(np.isin(prints["test"], prints["val"]).sum()),
             },
         },
         "conflicts": _conflicts(np.concatenate(list(prints.values())), np.concatenate(list(labels.values()))),
@@ -51,7 +51,7 @@ def audit(folder: Path) -> dict[str, Any]:
 
 def not_in(folder: Path, split: str, other: str) -> np.ndarray:
     """Return (n,) bool: which images of `split` have no equal image, pixel for pixel, in the split `other`."""
-    return ~_is_in(_fingerprints(folder, split), _fingerprints(folder, other))
+    return np.isin(_fingerprints(folder, split), _fingerprints(folder, other), invert=True)
 
 
 def samples(folder: Path, per_emotion: int) -> dict[str, np.ndarray]:
@@ -85,40 +85,26 @@ def _per_emotion(labels: np.ndarray) -> dict[str, int]:
     return {name: int(n) for name, n in zip(EMOTIONS, counts, strict=True)}
 
 
-def _groups(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first index and the size of each group of equal values in `ordered`, which is sorted."""
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-    return starts, np.diff(starts, append=len(ordered))
-
-
 def _duplicates(prints: np.ndarray) -> dict[str, int]:
-    _, counts = _groups(np.sort(prints))
+    _, counts = np.unique(prints, return_counts=True)
     return {"surplus": int((counts - 1).sum()), "groups": int((counts > 1).sum())}
-
-
-def _is_in(prints: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return (n,) bool: which of `prints` are in `others`; numpy.isin would use three times the memory."""
-    known = np.sort(others)
-    return known[np.searchsorted(known[:-1], prints)] == prints
 
 
 def _conflicts(prints: np.ndarray, labels: np.ndarray) -> dict[str, int]:
     """Return how many groups of equal images, over all splits, have different labels, and how many images these are."""
-    order = np.argsort(prints)
-    starts, counts = _groups(prints[order])
-    ordered = labels[order]
-    conflicting = np.minimum.reduceat(ordered, starts) != np.maximum.reduceat(ordered, starts)
-    return {"groups": int(conflicting.sum()), "images": int(counts[conflicting].sum())}
+    _, group, sizes = np.unique(prints, return_inverse=True, return_counts=True)
+    pairs = np.unique(group * len(EMOTIONS) + labels)
+    conflicting = sizes[np.bincount(pairs // len(EMOTIONS)) > 1]
+    return {"groups": len(conflicting), "images": int(conflicting.sum())}
 
 
 def _image_statistics(split: arrays.Split) -> dict[str, Any]:
     """Return the number of blank images, and the means of three statistics of an image.
 
     sharpness: the standard deviation of the Laplacian divided by that of the grey levels, which makes it independent of
-    contrast. pipeline/faces/classifier.py divides variances, with the border: it compares one face with a threshold.
-    Here the means over the splits are compared, so the denominator has a lower bound (BLANK): otherwise nearly blank
-    images would dominate them. grey_levels: the number of different levels. histogram_distance: the largest difference
-    between the cumulative histogram and a flat one (Kolmogorov-Smirnov).
+    contrast; BLANK is the lowest divisor, or nearly blank images would dominate the mean. grey_levels: the number of
+    different levels. histogram_distance: the largest difference between the cumulative histogram and a flat one
+    (Kolmogorov-Smirnov).
     """
     blank, sums = 0, dict.fromkeys(("sharpness", "grey_levels", "histogram_distance"), 0.0)
     for chunk in _chunks(split):

@@ -4,7 +4,7 @@ import contextlib
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,26 +22,20 @@ if TYPE_CHECKING:
 
 def preprocess(data: Data, out: paths.Outputs) -> None:
     """Write the arrays of `data`, and into `out` audit.json and figures of samples and class balance."""
-    with exclusive(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", wait=True):
-        _preprocess(data, out)
-
-
-def _preprocess(data: Data, out: paths.Outputs) -> None:
     from pipeline.core import files
-    from pipeline.core.progress import progress
     from pipeline.data import archive
     from pipeline.plots import dataset
     from pipeline.preprocess import audit
 
-    source = _archive_in(paths.raw(data.name))
     total = sum(map(sum, data.counts.values()))
-    with progress("decode", total, "images") as advance:
-        folder = write(_with_progress(archive.read(source, images=total), advance), data, paths.arrays(data.name))
-    found = audit.audit(folder)
-    files.write_json(out.audit, found)
-    counts = {emotion: {split: found["images"][split][emotion] for split in SPLITS} for emotion in EMOTIONS}
-    dataset.balance(out.figure("balance"), counts, data.name)
-    dataset.samples(out.figure("samples"), audit.samples(folder, per_emotion=10), data.name)
+    with exclusive(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", wait=True):
+        source = _archive_in(paths.raw(data.name))
+        folder = write(archive.read(source, images=total), data, paths.arrays(data.name))
+        found = audit.audit(folder)
+        files.write_json(out.audit, found)
+        counts = {emotion: {split: found["images"][split][emotion] for split in SPLITS} for emotion in EMOTIONS}
+        dataset.balance(out.figure("balance"), counts, data.name)
+        dataset.samples(out.figure("samples"), audit.samples(folder, per_emotion=10), data.name)
     digest = found["data"]["digest"]
     print(f"{total:,} images of {data.name} in {folder.relative_to(paths.ROOT)}, digest {digest[:12]}")
     for sign in found["altered"]["signs"]:
@@ -78,8 +72,10 @@ def _write(faces: "Iterable[Face]", name: str, sizes: dict[str, int], folder: Pa
     """Write pixels and labels without a memory map: a full disk would kill a process that writes into one."""
     import numpy as np
 
+    from pipeline.core.progress import progress
+
     labels = {split: bytearray() for split in SPLITS}
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, progress("decode", sum(sizes.values()), "images") as advance:
         outputs = {split: stack.enter_context(open(folder / f"{split}.npy", "wb")) for split in SPLITS}
         for split, size in sizes.items():
             shape = (size, IMAGE_SIZE, IMAGE_SIZE)
@@ -90,6 +86,7 @@ def _write(faces: "Iterable[Face]", name: str, sizes: dict[str, int], folder: Pa
                 raise PipelineError(f"{name}: {face.split} has more than the {sizes[face.split]} images of data.counts")
             outputs[face.split].write(face.pixels.tobytes())
             labels[face.split].append(EMOTIONS.index(face.emotion))
+            advance(1)
     if (found := {split: len(labels[split]) for split in SPLITS}) != sizes:
         raise PipelineError(f"{name}: the splits have {found} images; data.counts has {sizes}")
     for split in SPLITS:
@@ -105,12 +102,6 @@ def _save(path: Path, array: "np.ndarray") -> None:
     content = io.BytesIO()
     np.save(content, array)
     files.replace(path, content.getvalue())
-
-
-def _with_progress(faces: "Iterable[Face]", advance: Callable[[int], object]) -> "Iterable[Face]":
-    for face in faces:
-        advance(1)
-        yield face
 
 
 def _archive_in(folder: Path) -> Path:

@@ -37,16 +37,12 @@ def results() -> dict[str, Any]:
     out = paths.Outputs()
     names = ("metrics", "speed", "run")
     found: dict[str, Any] = {name: files.read_json(files.require_file(getattr(out, name))) for name in names}
-    found |= {"history": files.read_csv(files.require_file(out.history)), "experiments": experiments()}
+    found["history"] = files.read_csv(files.require_file(out.history))
+    experiments = map(_experiment, sorted(paths.experiment("x").parent.glob("*.json")))
+    found["experiments"] = sorted(experiments, key=lambda result: result["total_minutes"])
     found["ablations"] = [files.read_json(path) for path in sorted(paths.ablation("x").parent.glob("*.json"))]
     found["torture"] = files.read_json(paths.TORTURE) if paths.TORTURE.exists() else None
     return found
-
-
-def experiments() -> list[dict[str, Any]]:
-    """Return the results of all experiments, the fastest first."""
-    found = map(_experiment, sorted(paths.experiment("x").parent.glob("*.json")))
-    return sorted(found, key=lambda result: result["total_minutes"])
 
 
 def _experiment(path: Path) -> dict[str, Any]:
@@ -58,7 +54,6 @@ def _experiment(path: Path) -> dict[str, Any]:
 
 
 def _machine(result: dict[str, Any]) -> str:
-    """Return on what a result was measured."""
     return "{cores} cores of {processor}".format(**result["hardware"])
 
 
@@ -69,25 +64,16 @@ def written(block: str, found: dict[str, Any]) -> str:
     return page.render(Path(__file__).with_name(f"{block}.md.jinja"), **found, **helpers).rstrip() + "\n"
 
 
-def begin(block: str) -> str:
-    """Return the line above a block."""
-    return f"<!-- {block}: written by `python -m pipeline.readme` -->"
-
-
-def end(block: str) -> str:
-    """Return the line below a block."""
-    return f"<!-- /{block} -->"
-
-
 def filled(path: Path, found: dict[str, Any]) -> str:
     """Return the text of a page with its blocks written anew; raise PipelineError if a mark is missing."""
     text = path.read_text()
     for block in BLOCKS[path]:
-        before, _, rest = text.partition(begin(block))
-        _, closed, after = rest.partition(end(block))
+        begin, end = f"<!-- {block}: written by `python -m pipeline.readme` -->", f"<!-- /{block} -->"
+        before, _, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
         if not closed:
-            raise PipelineError(f"{path.relative_to(paths.ROOT)} lacks the lines {begin(block)} and {end(block)}")
-        text = before + begin(block) + "\n" + written(block, found) + end(block) + after
+            raise PipelineError(f"{path.relative_to(paths.ROOT)} lacks the lines {begin} and {end}")
+        text = f"{before}{begin}\n{written(block, found)}{end}{after}"
     return text
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.core import config, paths
+from pipeline.core import paths
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
+from pipeline.faces import options
 
 _EXPECTED = {"loader_module": "pipeline.serve.served", "code": None, "streamable": False}
 _ALLOWED = {"data", "env", "python_version"}
@@ -23,18 +24,14 @@ _ALLOWED = {"data", "env", "python_version"}
 def main(arguments: list[str]) -> None:
     """Serve a run, or a registered model, on 127.0.0.1; `python -m pipeline.serve models:/fer2013@champion`."""
     args = _parser().parse_args(arguments)
-    cfg, _ = config.compose([f"tracking={args.tracking}"] if args.tracking else [])
     from pipeline.tracking import finding
-    from pipeline.tracking.tracker import Tracker
 
-    tracker = Tracker(cfg.tracking)
+    tracker = options.open_tracker(args.tracking)
     model = paths.ROOT / "outputs" / "served" / str(args.port)
     model.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=model.parent) as folder:
-        copy = finding.fetch(
-            tracker, args.model, "model", Path(folder)
-        )  # the copy that is checked is the one that is served
-        check(copy)
+        copy = finding.fetch(tracker, args.model, "model", Path(folder))
+        check(copy)  # the copy that is served
         _check_free(args.port)  # else a running server would lose its folder, which is replaced next
         shutil.rmtree(model, ignore_errors=True)
         copy.rename(model)
@@ -44,20 +41,10 @@ def main(arguments: list[str]) -> None:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(paths.ROOT), os.environ.get("PYTHONPATH")])),
         "MLFLOW_SCORING_SERVER_REQUEST_TIMEOUT": str(args.seconds),
     }
-    command_line = [
-        "mlflow",
-        "models",
-        "serve",
-        "--model-uri",
-        str(model),
-        "--env-manager",
-        "local",
-        "--host",
-        "127.0.0.1",
-    ]
-    command_line += ["--port", str(args.port), "--workers", str(args.workers), "--timeout", str(args.seconds)]
+    server = ["mlflow", "models", "serve", "--model-uri", str(model), "--env-manager", "local", "--host", "127.0.0.1"]
+    server += ["--port", str(args.port), "--workers", str(args.workers), "--timeout", str(args.seconds)]
     print(f"POST pictures to http://127.0.0.1:{args.port}/invocations; Ctrl-C stops the server", flush=True)
-    os.execve(sys.executable, [sys.executable, "-m", *command_line], environment)
+    os.execve(sys.executable, [sys.executable, "-m", *server], environment)
 
 
 def check(model: Path) -> None:
@@ -85,20 +72,16 @@ def check(model: Path) -> None:
 
 def _check_free(port: int) -> None:
     """Raise PipelineError if no server can listen on `port` of this machine."""
-    with socket.socket() as test:
-        test.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as in the server: old connections may linger
-        try:
-            test.bind(("127.0.0.1", port))
-        except (OSError, OverflowError) as error:
-            raise PipelineError(f"port {port} cannot be used ({error}); accepted: --port with a free one") from error
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except (OSError, OverflowError) as error:
+        raise PipelineError(f"port {port} cannot be used ({error}); accepted: --port with a free one") from error
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.serve", description=main.__doc__)
     parser.add_argument("model", metavar="MODEL", help="an MLflow run's id, models:/NAME@ALIAS, models:/NAME/VERSION")
-    parser.add_argument(
-        "--tracking", help="the store of runs: an option of conf/tracking/; by default that of params.yaml"
-    )
+    options.add_tracking(parser)
     parser.add_argument("--port", type=int, default=5001, help="by default %(default)s")
     parser.add_argument("--workers", type=int, default=1, help="processes, each with its own copy of the model")
     parser.add_argument("--seconds", type=int, default=60, help="the time limit of a request")

@@ -69,12 +69,10 @@ def _frame(picture: Any, index: int) -> np.ndarray:
         raise PipelineError(f"picture {index} is not an array of numbers; {accepted}") from error
     if not (levels.ndim == 2 or (levels.ndim == 3 and levels.shape[2] == 3)) or levels.size == 0:
         raise PipelineError(f"picture {index} has the shape {levels.shape}; {accepted}")
-    if not (levels.min() >= 0 and levels.max() <= 255):
-        raise PipelineError(f"picture {index} has numbers from {levels.min():g} to {levels.max():g}; {accepted}")
-    grey = levels.astype(np.uint8)
-    if (grey != levels).any():
-        raise PipelineError(f"picture {index} has fractions; {accepted}")
-    return np.ascontiguousarray(grey[:, :, ::-1] if grey.ndim == 3 else grey[:, :, None].repeat(3, axis=2))
+    if not np.array_equal(levels, levels.clip(0, 255).round()):
+        raise PipelineError(f"picture {index} has fractions, or numbers below 0 or above 255; {accepted}")
+    levels = levels.astype(np.uint8)
+    return np.ascontiguousarray(levels[:, :, ::-1] if levels.ndim == 3 else levels[:, :, None].repeat(3, axis=2))
 
 
 def _load_pyfunc(path: str) -> ServedModel:

@@ -2,9 +2,10 @@
 
 import argparse
 
-from pipeline.core import config, runtime
+from pipeline.core import runtime
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
+from pipeline.faces import options
 
 
 @command
@@ -12,21 +13,18 @@ def main(arguments: list[str]) -> None:
     """Serve the web page on 127.0.0.1, with the models of weights/ and of MLflow's runs."""
     parser = argparse.ArgumentParser(prog="python -m pipeline.show", description=main.__doc__)
     parser.add_argument("--port", type=int, default=8000, help="by default %(default)s")
-    parser.add_argument(
-        "--tracking", help="the store of runs: an option of conf/tracking/; by default that of params.yaml"
-    )
+    options.add_tracking(parser)
     args = parser.parse_args(arguments)
     if not 1 <= args.port <= 65535:
         raise PipelineError(f"--port {args.port}; accepted: 1 to 65535")
-    cfg, _ = config.compose([f"tracking={args.tracking}"] if args.tracking else [])
     runtime.configure()
     import uvicorn
 
     from pipeline.show import web
-    from pipeline.tracking.tracker import Tracker
 
+    app = web.app(options.open_tracker(args.tracking))
     print(f"http://127.0.0.1:{args.port} shows the page; Ctrl-C stops the server", flush=True)
-    uvicorn.run(web.app(Tracker(cfg.tracking)), host="127.0.0.1", port=args.port, log_level="warning")
+    uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="warning")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from pipeline.faces import camera, detection, drawing, media
 from pipeline.faces.classifier import Classifier, Face, load_classifier
 from pipeline.faces.rows import of_frame
 from pipeline.metrics import gradcam
+from pipeline.plots import page
 from pipeline.plots.explanations import explanations
 from pipeline.tracking import finding
 from pipeline.tracking.tracker import Tracker
@@ -63,7 +64,7 @@ class Backend:
             (faces,) = classifier.faces([frame], [self.picture_detector(frame)])
             classes = classifier.info.classes
             found: dict[str, Any] = {
-                "image": _data("png", drawing.annotate(frame, faces, classes)),
+                "image": _data_url("png", drawing.annotate(frame, faces, classes)),
                 "faces": of_frame("", None, faces, classes),
             }
             if explain and faces:
@@ -76,7 +77,7 @@ class Backend:
         with self.lock:
             classifier = self.classifier(key)
             annotated = camera.annotate(frame, classifier, self.camera_detector, self.face_tracker(session, key), None)
-            return {"image": _data("jpg", annotated)}
+            return {"image": _data_url("jpeg", annotated)}
 
     def _load(self, key: str) -> Classifier:
         if key.endswith(".h5") and key not in {each["key"] for each in self.models()}:
@@ -92,7 +93,7 @@ def app(tracker: Tracker) -> FastAPI:
     server.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
 
     @server.get("/")
-    def page() -> HTMLResponse:
+    def index() -> HTMLResponse:
         policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
         return HTMLResponse(PAGE.read_text(), headers={"Content-Security-Policy": policy + "connect-src 'self'"})
 
@@ -133,10 +134,9 @@ def _explanation(classifier: Classifier, frame: np.ndarray, faces: list[Face]) -
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "explanation.png"
         explanations(path, explained, "What supports these predictions")
-        return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+        return page.picture(path)
 
 
-def _data(kind: str, picture: np.ndarray) -> str:
-    """Return a picture as a data URL."""
+def _data_url(kind: str, picture: np.ndarray) -> str:
     content = cv2.imencode(f".{kind}", picture)[1].tobytes()
-    return f"data:image/{'jpeg' if kind == 'jpg' else kind};base64,{base64.b64encode(content).decode()}"
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
