@@ -10,8 +10,6 @@ from typing import Any
 
 import h5py
 import keras
-import mlflow
-import yaml
 
 from pipeline.models import saved
 from pipeline.models.saved import ModelInfo
@@ -132,46 +130,3 @@ def elsewhere(path: Path, kind: str) -> None:
 
 
 ELSEWHERE = ("external link", "soft link", "external storage", "virtual", "bomb")
-
-
-def served(folder: Path) -> Path:
-    """Write a network as tracker.log_model has MLflow write it."""
-    mlflow.pyfunc.save_model(
-        folder,
-        loader_module="pipeline.serve.served",
-        data_path=str(network(folder.parent / "model.h5")),
-        pip_requirements=[],
-    )
-    return folder
-
-
-def told(folder: Path, **flavor: Any) -> Path:
-    """Write a model whose MLmodel says `flavor`, where it would say what this project says."""
-    file = served(folder) / "MLmodel"
-    content = yaml.safe_load(file.read_text())
-    content["flavors"]["python_function"] |= flavor
-    file.write_text(yaml.safe_dump(content))
-    return folder
-
-
-def cloudpickled(folder: Path, marker: Path) -> Path:
-    """Write a model of MLflow's that is a pickle."""
-
-    class Model(mlflow.pyfunc.PythonModel):
-        planted = Planted(marker)
-
-        def predict(self, context: Any, model_input: list[str]) -> list[str]:
-            return model_input
-
-    mlflow.pyfunc.save_model(folder, python_model=Model(), pip_requirements=[])
-    return folder
-
-
-def with_module(folder: Path, marker: Path) -> Path:
-    """Write a model whose MLmodel names a module that it brings along."""
-    told(folder, loader_module="brought", code="code")
-    (folder / "code").mkdir()
-    (folder / "code" / "brought.py").write_text(
-        f"open({str(marker)!r}, 'w').close()\nclass Model: predict = print\n_load_pyfunc = lambda path: Model()"
-    )
-    return folder

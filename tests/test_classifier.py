@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
-from pipeline.faces.classifier import Classifier, load_classifier
+from pipeline.faces.classifier import Classifier
+from pipeline.faces.loading import load_classifier
 from pipeline.models import saved
 from tests import scenes
 

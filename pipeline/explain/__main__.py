@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
     if args.out.suffix.lower() != ".png":
         raise PipelineError(f"{args.out} does not end in .png; accepted: a name that ends in .png")
     runtime.configure()
-    from pipeline.faces.classifier import load_classifier
+    from pipeline.faces.loading import load_classifier
     from pipeline.metrics import gradcam
     from pipeline.plots.explanations import explanations
 

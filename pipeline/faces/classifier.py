@@ -1,20 +1,15 @@
 """A trained model applied to faces: from grey pixels to emotions, some of them rejected with a reason."""
 
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from pipeline.core.errors import PipelineError
 from pipeline.data import batches
-from pipeline.faces import detection, options
+from pipeline.faces import detection
 from pipeline.metrics import calibration
 from pipeline.models import runtimes, saved
-
-if TYPE_CHECKING:
-    from pipeline.tracking.tracker import Tracker
 
 MIN_SIDE = 28
 """Pixels along the side of a face below which its prediction is rejected."""
@@ -94,21 +89,3 @@ def sharpness(face: np.ndarray) -> float:
     """
     variance = float(face.var())
     return float(cv2.Laplacian(face, cv2.CV_32F).var()) / variance if variance else 0.0
-
-
-def load_classifier(name: str, tracking: "str | Tracker | None" = None) -> Classifier:
-    """Return the model of an .h5 file, an MLflow run (its id), `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
-
-    `tracking` is the store of runs and models: an open tracker, or an option of conf/tracking/ (by default that of
-    params.yaml). Raises PipelineError if there is no such model.
-    """
-    path = Path(name)
-    if path.suffix == ".h5":
-        if not path.is_file():
-            raise PipelineError(f"{path} is missing; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS")
-        return Classifier(path)
-    from pipeline.tracking import finding
-
-    tracker = options.open_tracker(tracking) if tracking is None or isinstance(tracking, str) else tracking
-    with tempfile.TemporaryDirectory() as folder:
-        return Classifier(finding.fetch(tracker, name, "model.h5", Path(folder)), name)

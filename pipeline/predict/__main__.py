@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
     # As in stderr: a file's name need not be text.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     from pipeline.faces import camera, detection
-    from pipeline.faces.classifier import load_classifier
+    from pipeline.faces.loading import load_classifier
 
     classifier = load_classifier(args.model, args.tracking)
     print(f"{classifier.name}: {', '.join(classifier.info.classes)}", file=sys.stderr)

@@ -18,7 +18,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.faces import camera, detection, drawing, media
-from pipeline.faces.classifier import Classifier, Face, load_classifier
+from pipeline.faces.classifier import Classifier, Face
+from pipeline.faces.loading import load_classifier
 from pipeline.faces.rows import of_frame
 from pipeline.metrics import gradcam
 from pipeline.plots import page

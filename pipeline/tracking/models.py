@@ -16,8 +16,28 @@ if TYPE_CHECKING:
 
     from pipeline.tracking.tracker import Tracker
 
-CODE = ("core", "data", "faces", "metrics", "models", "serve")
-"""The rooms that predictions need: a logged model brings their code."""
+CODE = (
+    "core/constants.py",
+    "core/errors.py",
+    "core/files.py",
+    "core/section.py",
+    "data/arrays.py",
+    "data/augment.py",
+    "data/batches.py",
+    "data/mixing.py",
+    "faces/classifier.py",
+    "faces/detection.py",
+    "faces/media.py",
+    "faces/rows.py",
+    "metrics/calibration.py",
+    "metrics/scores.py",
+    "models/__init__.py",
+    "models/runtimes.py",
+    "models/saved.py",
+    "models/untrusted.py",
+    "serve/served.py",
+)
+"""The modules that predictions need: a logged model brings a copy of them."""
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "pillow", "pydantic", "scipy")
 """The packages that they import, besides MLflow's own."""
 
@@ -70,8 +90,9 @@ def write(folder: Path, model: Path, classes: list[str], described: "Model | Non
     described = described or Model()
     with TemporaryDirectory() as temporary:
         code, data = Path(temporary, "pipeline"), Path(temporary, "keras")
-        for room in CODE:
-            shutil.copytree(paths.ROOT / "pipeline" / room, code / room, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in CODE:
+            (code / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(paths.ROOT / "pipeline" / name, code / name)
         data.mkdir()
         shutil.copyfile(model, data / "model.h5")
         (data / "keras_module.txt").write_text("tensorflow.keras")  # these two files are MLflow's

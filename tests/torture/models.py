@@ -9,7 +9,6 @@ import numpy as np
 
 from pipeline.core.errors import PipelineError
 from pipeline.models import saved
-from pipeline.serve import __main__ as serve
 from pipeline.train.checkpoint import Checkpoint
 from tests import hostile
 from tests.torture.outcome import Outcome
@@ -27,9 +26,6 @@ def faults(folder: Path, short: bool) -> Iterator[Outcome]:
     for kind in hostile.ELSEWHERE:
         hostile.elsewhere(path, kind)
         yield Outcome("network whose weights are not in it", _refused(saved.load, path, marker))
-    for number, write in enumerate((hostile.cloudpickled, hostile.with_module)):
-        model = write(folder / str(number) / "model", marker)
-        yield Outcome("MLflow model with code", _refused(serve.check, model, marker))
     yield Outcome("checkpoint with a pickle", _checkpoint(folder, marker))
     yield from _damage(folder, short)
 
