@@ -42,10 +42,10 @@ def main(arguments: list[str]) -> None:
             "usage: python -m pipeline.search NAME [trials=N] [OVERRIDE ...]; NAME is a file of conf/search/: "
             f"{', '.join(space.names())}"
         )
-    trials = [a.partition("=")[2] for a in arguments if a.startswith("trials=")]
-    overrides = [a for a in arguments if "=" in a and not a.startswith("trials=")]
+    trials = [a for a in arguments if a.startswith("trials=")]
+    overrides = [a for a in arguments if "=" in a and a not in trials]
     secrets.refuse(overrides)
-    search(names[0], space.load(names[0], next(reversed(trials), None), overrides))
+    search(names[0], space.load(names[0], trials, overrides))
 
 
 def search(name: str, settings: space.Search) -> None:
@@ -65,7 +65,7 @@ def search(name: str, settings: space.Search) -> None:
         tags["command"] = redact(shlex.join(["python", "-m", "pipeline.search", *sys.argv[1:]]))
         parent = parent_run(tracker, folder / "search.json", f"search {name}", tags)
     print(f"{settings.trials} trials in {folder}")
-    with tracker.active(parent), study.participate():
+    with tracker.active(parent), study.alive:
         try:
             _run(study, settings, folder, parent)
         except KeyboardInterrupt:
@@ -76,14 +76,10 @@ def search(name: str, settings: space.Search) -> None:
 
 
 def _key(settings: space.Search, corners: list[Config], digest: str) -> str:
-    """Return the fingerprint of everything that decides the results, without the number of trials.
-
-    `digest` is the digest of the images.
-    """
+    """Return the fingerprint of everything that decides the results; `digest` is that of the images."""
     configurations = [corner.model_dump(exclude={"tracking", "evaluate"}) for corner in corners]
-    return provenance.fingerprint(
-        {c.model.name for c in corners}, settings.model_dump(exclude={"trials", "overrides"}), configurations, digest
-    )
+    varied = settings.model_dump(exclude={"trials", "overrides"})
+    return provenance.fingerprint({c.model.name for c in corners}, varied, configurations, digest)
 
 
 def _run(study: Study, settings: space.Search, folder: Path, parent: str) -> None:
@@ -117,15 +113,12 @@ def _train(trial: "Trial", settings: space.Search, folder: Path, parent: str) ->
         report(history)
         if reported < cfg.train.epochs and trial.should_prune():
             best = max(row["val_accuracy"] for row in history)
-            raise Stopped(
-                f"after epoch {reported} of {cfg.train.epochs}: best val accuracy {best:.2%}, below the median"
-            )
+            epoch = f"epoch {reported} of {cfg.train.epochs}"
+            raise Stopped(f"after {epoch}: best val accuracy {best:.2%}, below the median")
 
     result = run_job(cfg, context, swept, f"[trial {trial.number + 1}]", on_epoch)
     if result["status"] == "FINISHED":
-        report(
-            files.read_csv(out.history)
-        )  # also epochs from before a kill, or from an earlier trial with the same overrides
+        report(files.read_csv(out.history))  # also epochs from before a kill, or of a trial with the same overrides
     if result["status"] == "FAILED":
         Tracker(cfg.tracking)  # if the store is the cause, end the search here; the trial can resume later
     return result

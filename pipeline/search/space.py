@@ -110,19 +110,16 @@ def names() -> list[str]:
     return sorted(path.stem for path in SEARCHES.glob("*.yaml"))
 
 
-def load(name: str, trials: str | None, overrides: list[str]) -> Search:
-    """Return the search of conf/search/`name`.yaml, with the `trials` and `overrides` of the command line.
+def load(name: str, trials: list[str], overrides: list[str]) -> Search:
+    """Return the search of conf/search/`name`.yaml, with `trials` (["trials=40"] or []) and `overrides`.
 
     Raises PipelineError if there is no such file, or if a key is unknown or has a wrong value.
     """
     if name not in names():
         raise PipelineError(f"unknown search '{name}'; choose from {', '.join(names())}, the files of conf/search/")
-    content = OmegaConf.to_container(OmegaConf.load(SEARCHES / f"{name}.yaml"))
-    search = validate(Search, content, f"conf/search/{name}.yaml")
-    if trials is not None and not (trials.isdecimal() and int(trials)):
-        raise PipelineError(f"trials is '{trials}'; accepted: an integer from 1 up")
-    more = {"trials": int(trials)} if trials else {}
-    return search.model_copy(update={**more, "overrides": [*search.overrides, *overrides]})
+    content = OmegaConf.merge(OmegaConf.load(SEARCHES / f"{name}.yaml"), OmegaConf.from_dotlist(trials))
+    search = validate(Search, OmegaConf.to_container(content), " ".join([f"conf/search/{name}.yaml", *trials]))
+    return search.model_copy(update={"overrides": [*search.overrides, *overrides]})
 
 
 def corners(name: str, search: Search) -> list[Config]:
