@@ -102,7 +102,7 @@ def test_output_of_jobs_that_share_a_terminal_is_whole_lines_with_the_jobs_numbe
             return True
 
     terminal = Terminal()
-    with contextlib.redirect_stdout(terminal), launchers.label_output("[1/2]"):
+    with contextlib.redirect_stdout(launchers.Labelled(terminal, "[1/2]")):
         print("epoch ", end="")
         assert not terminal.getvalue()
         print("1: loss 2\nepoch 2: loss 1")
