@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core import params
+from pipeline.core import params, paths
 from pipeline.core.errors import PipelineError
 from pipeline.search import space
 from pipeline.search.study import Study
-from tests.conftest import Project, shrunk
+from tests.conftest import ROOT, Project, shrunk
 from tests.interrupt import Breakpoint
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,7 @@ def runs(project: Project) -> list:
     return client.search_runs([client.get_experiment_by_name("fer2013").experiment_id])
 
 
-@pytest.mark.parametrize("name", space.names())
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "conf/search").glob("*.yaml")))
 def test_every_search_is_valid_at_each_end_of_its_space(name):
     search = space.load(name, [], [])
     assert len(space.corners(name, search)) == 1 + sum(len(d.ends()) - 1 for d in search.space.values())
@@ -149,7 +149,7 @@ def test_a_killed_trial_goes_on_in_one_of_two_processes_that_share_the_rest(proj
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "pipeline.search NAME"),
+        ([], "unknown search ''; choose from best, seed_cnn"),
         (["nonsense"], "unknown search 'nonsense'; choose from best, seed_cnn"),
         (
             ["synthetic", "trials=0"],
@@ -186,10 +186,11 @@ def test_a_mistake_ends_before_any_work(project, arguments, said):
 )
 def test_a_mistake_in_the_file_is_named(monkeypatch, tmp_path, old, new, said):
     assert old in SMALL
-    (tmp_path / "small.yaml").write_text(
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search/small.yaml").write_text(
         SMALL.replace(f"\n{old}", f"\n{new}") if f"\n{old}" in SMALL else SMALL.replace(old, new)
     )
-    monkeypatch.setattr(space, "SEARCHES", tmp_path)
+    monkeypatch.setattr(paths, "CONF", tmp_path)
     with pytest.raises(PipelineError, match=re.escape(said)) as error:
         space.load("small", [], [])
     assert "conf/search/small.yaml" in str(error.value)

@@ -6,7 +6,6 @@ runs trials of the same search in parallel.
 """
 
 import hashlib
-import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core import config, files, params, paths, provenance, runtime
 from pipeline.core.command import command, usage
 from pipeline.core.errors import PipelineError
-from pipeline.core.redact import redact
 from pipeline.core.schema import Config
 from pipeline.core.stage import RunContext
 from pipeline.search import space
@@ -36,16 +34,11 @@ FAILURES = 5
 @usage("pipeline.search NAME [trials=N] [OVERRIDE ...]")
 def main(arguments: list[str]) -> None:
     """Run the trials of a search: `python -m pipeline.search seed_cnn trials=40 model=linear`."""
-    names = [a for a in arguments if "=" not in a]
-    if len(names) != 1:
-        raise PipelineError(
-            "usage: python -m pipeline.search NAME [trials=N] [OVERRIDE ...]; NAME is a file of conf/search/: "
-            f"{', '.join(space.names())}"
-        )
+    name = " ".join(a for a in arguments if "=" not in a)
     trials = [a for a in arguments if a.startswith("trials=")]
     overrides = [a for a in arguments if "=" in a and a not in trials]
     secrets.refuse(overrides)
-    search(names[0], space.load(names[0], trials, overrides))
+    search(name, space.load(name, trials, overrides))
 
 
 def search(name: str, settings: space.Search) -> None:
@@ -61,8 +54,8 @@ def search(name: str, settings: space.Search) -> None:
     runtime.configure()
     tracker = Tracker(cfg.tracking)
     with study.lock:
-        tags = {"source": "search", "sweep": folder.name, "data": cfg.data.name}
-        tags["command"] = redact(shlex.join(["python", "-m", "pipeline.search", *sys.argv[1:]]))
+        command = secrets.shown("pipeline.search", sys.argv[1:])
+        tags = {"source": "search", "sweep": folder.name, "data": cfg.data.name, "command": command}
         parent = parent_run(tracker, folder / "search.json", f"search {name}", tags)
     print(f"{settings.trials} trials in {folder}")
     with tracker.active(parent), study.alive:

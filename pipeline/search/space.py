@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 from omegaconf import OmegaConf
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from pipeline.core import config, paths
+from pipeline.core import config
 from pipeline.core.errors import PipelineError
 from pipeline.core.nested import flatten
 from pipeline.core.schema import Config
 from pipeline.core.section import Count, PositiveInt, Section
 from pipeline.core.validation import validate
+from pipeline.sweep.plan import find_file
 
 if TYPE_CHECKING:
     from optuna import Trial
 
-SEARCHES = paths.CONF / "search"
 SEARCHED = ("augment", "model", "optimizer", "schedule", "train")
 """The groups and sections of the search space; not data and seed, which would make accuracies incomparable."""
 
@@ -105,19 +105,12 @@ class Search(Section):
         return [f"{key}={dimension.draw(trial, key)}" for key, dimension in self.space.items()]
 
 
-def names() -> list[str]:
-    """Return the names of the files in conf/search/."""
-    return sorted(path.stem for path in SEARCHES.glob("*.yaml"))
-
-
 def load(name: str, trials: list[str], overrides: list[str]) -> Search:
     """Return the search of conf/search/`name`.yaml, with `trials` (["trials=40"] or []) and `overrides`.
 
     Raises PipelineError if there is no such file, or if a key is unknown or has a wrong value.
     """
-    if name not in names():
-        raise PipelineError(f"unknown search '{name}'; choose from {', '.join(names())}, the files of conf/search/")
-    content = OmegaConf.merge(OmegaConf.load(SEARCHES / f"{name}.yaml"), OmegaConf.from_dotlist(trials))
+    content = OmegaConf.merge(OmegaConf.load(find_file("search", name)), OmegaConf.from_dotlist(trials))
     search = validate(Search, OmegaConf.to_container(content), " ".join([f"conf/search/{name}.yaml", *trials]))
     return search.model_copy(update={"overrides": [*search.overrides, *overrides]})
 

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 import hydra
@@ -70,3 +71,11 @@ def check_only(overrides: list[str], accepted: tuple[str, ...]) -> None:
     for override in overrides:
         if not override.partition("=")[0].startswith(accepted):
             raise PipelineError(f"{override} would change the experiment; accepted: {', '.join(accepted)}")
+
+
+def find_file(kind: str, name: str) -> Path:
+    """Return the path of conf/`kind`/`name`.yaml; raise PipelineError if there is no such file."""
+    found = {path.stem: path for path in sorted((paths.CONF / kind).glob("*.yaml")) if path.stem != "none"}
+    if name not in found:
+        raise PipelineError(f"unknown {kind} '{name}'; choose from {', '.join(found)}, the files of conf/{kind}/")
+    return found[name]

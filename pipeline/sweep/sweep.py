@@ -5,7 +5,6 @@ folder and does not repeat finished jobs. Training with overrides but without -m
 """
 
 import contextlib
-import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +18,6 @@ from omegaconf import DictConfig
 from pipeline.core import config, files, params, paths, runtime
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
-from pipeline.core.redact import redact
 from pipeline.core.stage import RunContext
 from pipeline.sweep import launchers, ranking, secrets
 from pipeline.sweep.jobs import label, parent_run, prepare, read_result, run_job
@@ -134,7 +132,7 @@ def _parent(tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str
     if len(jobs) == 1:
         files.write_sealed(folder / PARENT, {"mlflow_run_id": None, **content})
         return None
-    command = redact(shlex.join(["python", "-m", "pipeline.train", "-m", *arguments]))
+    command = secrets.shown("pipeline.train", ["-m", *arguments])
     keys = [label([part]).partition("=")[0] for part in jobs[0].swept]
     tags = {"source": "sweep", "sweep": folder.name, "command": command, "data": jobs[0].cfg.data.name}
     title = f"sweep of {' x '.join(keys)}, {len(jobs)} jobs"
