@@ -156,7 +156,7 @@ def test_a_killed_trial_goes_on_in_one_of_two_processes_that_share_the_rest(proj
             "synthetic.yaml trials=0: trials is 0; accepted: greater than or equal to 1",
         ),
         (["synthetic", "model=linear", "augment=none"], "augment=none: conf/search/synthetic.yaml varies augment"),
-        (["seed_cnn", "model=linear"], "unknown key 'model.dropout' in space; accepted: augment, "),
+        (["seed_cnn", "model=linear"], "unknown key 'model.dropout'; accepted: name"),
         (["synthetic", "nonsense=1"], "nonsense"),
     ],
 )

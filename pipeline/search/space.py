@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from pipeline.core import config
 from pipeline.core.errors import PipelineError
-from pipeline.core.nested import flatten
 from pipeline.core.schema import Config
 from pipeline.core.section import Count, PositiveInt, Section
 from pipeline.core.validation import validate
@@ -120,29 +119,19 @@ def corners(name: str, search: Search) -> list[Config]:
 
     Raises PipelineError if a key of the space is unknown, or is set by an override too.
     """
+    for key in search.space:
+        if key.partition(".")[0] not in SEARCHED:
+            accepted = f"{', '.join(SEARCHED)}, and their keys"
+            raise PipelineError(f"conf/search/{name}.yaml: unknown key '{key}' in space; accepted: {accepted}")
+    for override in search.overrides:
+        if (key := override.partition("=")[0]) in search.space:
+            raise PipelineError(f"{override}: conf/search/{name}.yaml varies {key} too; remove one of them")
     ends = {key: dimension.ends() for key, dimension in search.space.items()}
     first = {key: values[0] for key, values in ends.items()}
-    _check_keys(name, search, first)
     points = [first, *({**first, key: value} for key, values in ends.items() for value in values[1:])]
-    return [_compose(search, point) for point in points]
-
-
-def _check_keys(name: str, search: Search, first: dict[str, str]) -> None:
-    for override in search.overrides:
-        if (key := override.partition("=")[0]) in first:
-            raise PipelineError(f"{override}: conf/search/{name}.yaml varies {key} too; remove one of them")
-    options = [group for group in config.GROUPS if group in SEARCHED]
-    groups = {key: value for key, value in first.items() if key in options}
-    keys = flatten(_compose(search, groups).model_dump(include=set(SEARCHED)))
-    accepted = [*options, *(key for key in keys if not key.endswith(".name"))]
-    if unknown := [key for key in first if key not in accepted]:
-        raise PipelineError(
-            f"conf/search/{name}.yaml: unknown key '{unknown[0]}' in space; accepted: {', '.join(accepted)}"
-        )
-
-
-def _compose(search: Search, point: dict[str, str]) -> Config:
-    return config.compose([*search.overrides, *(f"{key}={value}" for key, value in point.items())])[0]
+    return [
+        config.compose([*search.overrides, *(f"{key}={value}" for key, value in point.items())])[0] for point in points
+    ]
 
 
 def _text(value: Any) -> str:
