@@ -58,19 +58,6 @@ def test_a_missing_plugin_is_told_in_a_line_before_any_work(project, option):
     assert project.files() == before
 
 
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [(["hydra/launcher=nonsense"], "parallel"), (["hydra/launcher=parallel", "hydra.launcher.jobs=2"], "jobs")],
-)
-def test_a_mistake_in_the_launcher_ends_before_any_work(project, overrides, said):
-    before = project.files()
-    done = project.stage("train", "-m", *overrides, "seed=1,2", check=False)
-    assert done.returncode == 1
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert project.files() == before
-
-
 @needs_submitit
 def test_jobs_on_many_machines_record_on_a_server():
     with pytest.raises(PipelineError, match="add tracking=server"):
