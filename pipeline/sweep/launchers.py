@@ -23,7 +23,6 @@ PLUGINS = {
     "submitit_slurm": "hydra-submitit-launcher",
 }
 """The package of each launcher."""
-FOLDER = paths.CONF / "hydra" / "launcher"
 ON_MANY_MACHINES = ("ray_cluster", "slurm")
 _HELD: list[FileLock] = []
 """The lock of the GPU that this process uses."""
