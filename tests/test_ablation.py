@@ -4,8 +4,6 @@ import json
 
 import pytest
 
-from tests.conftest import Project
-
 ABLATION = """
 overrides: [experiment=demo, train.epochs=1, model=linear]
 seeds: [1, 2]
@@ -16,37 +14,23 @@ added:
 """
 
 
-@pytest.fixture(scope="module")
-def ablated(new_project) -> tuple[Project, dict]:
-    """Return a project in which an ablation of two techniques ran, and its result."""
-    project = new_project("ablated")
+@pytest.mark.slow
+def test_each_technique_is_compared_with_the_experiment_seed_by_seed(project):
     project.path("conf/ablation/demo.yaml").write_text(ABLATION)
     project.stage("ablation", "demo")
-    return project, json.loads(project.path("results/ablations/demo.json").read_text())
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("ablated")
-class TestAblated:
-    def test_each_technique_is_compared_with_the_experiment_seed_by_seed(self, ablated):
-        project, result = ablated
-        found = {}
-        for job in project.path("multirun").glob("*/*/job.json"):
-            run = json.loads((job.parent / "results/run.json").read_text())["config"]
-            key = (run["augment"]["flip"], run["train"]["label_smoothing"], run["seed"])
-            found[key] = json.loads(job.read_text())["val"]["accuracy"]
-        assert len(found) == 6
-        without, added = result["techniques"]
-        experiment = [found[True, 0.0, seed] for seed in (1, 2)]
-        assert result["experiment"] == experiment
-        assert without["gains"] == [experiment[i] - found[False, 0.0, i + 1] for i in range(2)]
-        assert added["gains"] == [found[True, 0.2, i + 1] - experiment[i] for i in range(2)]
-        assert without["with"] == added["without"] == sum(experiment) / 2
-
-    def test_given_again_it_trains_nothing(self, ablated):
-        project, result = ablated
-        assert project.stage("ablation", "demo").stdout.count("already finished") == 6
-        assert json.loads(project.path("results/ablations/demo.json").read_text()) == result
+    result = json.loads(project.path("results/ablations/demo.json").read_text())
+    found = {}
+    for job in project.path("multirun").glob("*/*/job.json"):
+        run = json.loads((job.parent / "results/run.json").read_text())["config"]
+        key = (run["augment"]["flip"], run["train"]["label_smoothing"], run["seed"])
+        found[key] = json.loads(job.read_text())["val"]["accuracy"]
+    assert len(found) == 6
+    without, added = result["techniques"]
+    experiment = [found[True, 0.0, seed] for seed in (1, 2)]
+    assert result["experiment"] == experiment
+    assert without["gains"] == [experiment[i] - found[False, 0.0, i + 1] for i in range(2)]
+    assert added["gains"] == [found[True, 0.2, i + 1] - experiment[i] for i in range(2)]
+    assert without["with"] == added["without"] == sum(experiment) / 2
 
 
 @pytest.mark.parametrize(

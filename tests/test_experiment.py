@@ -35,6 +35,7 @@ class TestTried:
         together = np.mean([k["probabilities"] for k in kept], axis=0).argmax(1) == kept[0]["labels"]
         assert result["accuracy"]["ensemble, single"]["val"]["mean"] == pytest.approx(together.mean())
         assert set(result["accuracy"]) == {"single", "flip TTA", "ensemble, single", "ensemble, flip TTA"}
+        assert len(result["accuracy"]["single"]["test"]["each"]) == 2
         assert "single: val" in printed
 
     def test_the_model_that_is_best_on_val_is_stored_with_its_scores(self, tried):
@@ -47,12 +48,6 @@ class TestTried:
         assert content == jobs[kept["seed"] - 1].read_bytes()
         assert kept["bytes"] == len(content)
         assert kept["sha256"] == hashlib.sha256(content).hexdigest()
-
-    def test_test_is_read_by_the_experiment_and_not_by_its_jobs(self, tried):
-        project, _, result = tried
-        predictions = project.path("multirun").glob("*/*/results/predictions*")
-        assert {path.name for path in predictions} == {"predictions_val.npz"}
-        assert len(result["accuracy"]["single"]["test"]["each"]) == 2
 
     def test_given_again_it_trains_nothing(self, tried):
         project, _, result = tried

@@ -58,19 +58,6 @@ def test_a_missing_plugin_is_told_in_a_line_before_any_work(project, option):
     assert project.files() == before
 
 
-@pytest.mark.parametrize(
-    ("overrides", "said"),
-    [(["hydra/launcher=nonsense"], "parallel"), (["hydra/launcher=parallel", "hydra.launcher.jobs=2"], "jobs")],
-)
-def test_a_mistake_in_the_launcher_ends_before_any_work(project, overrides, said):
-    before = project.files()
-    done = project.stage("train", "-m", *overrides, "seed=1,2", check=False)
-    assert done.returncode == 1
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
-    assert project.files() == before
-
-
 @needs_submitit
 def test_jobs_on_many_machines_record_on_a_server():
     with pytest.raises(PipelineError, match="add tracking=server"):
@@ -102,7 +89,7 @@ def test_output_of_jobs_that_share_a_terminal_is_whole_lines_with_the_jobs_numbe
             return True
 
     terminal = Terminal()
-    with contextlib.redirect_stdout(terminal), launchers.label_output("[1/2]"):
+    with contextlib.redirect_stdout(launchers.Labelled(terminal, "[1/2]")):
         print("epoch ", end="")
         assert not terminal.getvalue()
         print("1: loss 2\nepoch 2: loss 1")

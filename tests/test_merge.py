@@ -15,15 +15,8 @@ from tests.stores import dump, epochs, files, register, train
 pytestmark = pytest.mark.slow
 
 checkout, empty = stores.checkout, stores.empty
-WRITES = (
-    "create_run",
-    "create_logged_model",
-    "log_model_artifacts",
-    "finalize_logged_model",
-    "log_batch",
-    "log_outputs",
-)
-WRITES += ("log_artifacts", "set_terminated", "create_registered_model", "create_model_version")
+WRITES = ("create_run", "create_logged_model", "log_model_artifacts", "finalize_logged_model", "log_batch")
+WRITES += ("log_outputs", "log_artifacts", "set_terminated", "create_registered_model", "create_model_version")
 
 
 @pytest.fixture

@@ -14,16 +14,12 @@ def right(exclusive: int, only_other: int, both: int) -> tuple[np.ndarray, np.nd
 
 
 @pytest.mark.parametrize(
-    ("exclusive", "only_other", "p"),
+    ("exclusive", "only_other", "both", "p"),
     # Binomial tail, twice: 2 * (1 + 10 + 45) / 2**10; all of 5 on one side: 2 / 2**5; as many on each side: 1.
-    [(8, 2, 2 * 56 / 1024), (5, 0, 2 / 32), (4, 4, 1.0), (0, 0, 1.0)],
+    [(8, 2, 5, 2 * 56 / 1024), (8, 2, 5000, 2 * 56 / 1024), (5, 0, 30, 2 / 32), (4, 4, 30, 1.0), (0, 0, 30, 1.0)],
 )
-def test_mcnemar_is_the_exact_binomial(exclusive, only_other, p):
-    assert significance.mcnemar(*right(exclusive, only_other, 30)) == pytest.approx(p)
-
-
-def test_images_that_both_get_right_do_not_count():
-    assert significance.mcnemar(*right(8, 2, 5)) == significance.mcnemar(*right(8, 2, 5000))
+def test_mcnemar_is_the_exact_binomial_of_the_images_that_one_gets_right(exclusive, only_other, both, p):
+    assert significance.mcnemar(*right(exclusive, only_other, both)) == pytest.approx(p)
 
 
 def test_the_interval_of_one_run_is_near_wilsons():

@@ -1,6 +1,5 @@
 """Trains an experiment with and without each technique, and reports the difference in accuracy on val."""
 
-import shlex
 import statistics
 from typing import Annotated, Any
 
@@ -9,14 +8,11 @@ from pydantic import Field
 
 from pipeline.core import config, files, paths
 from pipeline.core.command import command, usage
-from pipeline.core.errors import PipelineError
 from pipeline.core.section import Count, Section
 from pipeline.core.validation import validate
-from pipeline.sweep.plan import WHERE, check_only
+from pipeline.sweep import secrets
+from pipeline.sweep.plan import WHERE, check_only, find_file
 from pipeline.sweep.ranking import aligned
-from pipeline.sweep.summary import mean_and_deviation
-
-ABLATIONS = paths.CONF / "ablation"
 
 
 class Ablation(Section):
@@ -33,11 +29,11 @@ class Ablation(Section):
 def main(arguments: list[str]) -> None:
     """Write results/ablations/NAME.json: `python -m pipeline.ablation sprint`."""
     name, *elsewhere = arguments or [""]
-    settings = load(name)
+    content = OmegaConf.to_container(OmegaConf.load(find_file("ablation", name)))
+    settings = validate(Ablation, content, f"conf/ablation/{name}.yaml")
     check_only(elsewhere, WHERE)  # the file has the seeds
     for changes in ([], *settings.without.values(), *settings.added.values()):
         config.compose([*settings.overrides, *changes])  # validate all before any work
-    from pipeline.core.redact import redact
     from pipeline.sweep.jobs import read_result
     from pipeline.sweep.sweep import sweep
 
@@ -51,16 +47,11 @@ def main(arguments: list[str]) -> None:
 
     experiment = train([])
     rows = [
-        {
-            "technique": technique,
-            "overrides": changes,
-            "included": included,
-            **_compare(experiment, train(changes), included),
-        }
+        {"technique": technique, "overrides": changes, **_compare(experiment, train(changes), included)}
         for included, techniques in ((True, settings.without), (False, settings.added))
         for technique, changes in techniques.items()
     ]
-    shown = redact(shlex.join(["python", "-m", "pipeline.ablation", *arguments]))
+    shown = secrets.shown("pipeline.ablation", arguments)
     result = {"ablation": name, "command": shown, **settings.model_dump(include={"overrides", "seeds"})}
     result |= {"data": data, "experiment": experiment, "techniques": rows}
     files.write_json(paths.ablation(name), result)
@@ -68,22 +59,13 @@ def main(arguments: list[str]) -> None:
     print(f"{paths.ablation(name)}: `python -m pipeline.readme` writes it to docs/recipes.md")
 
 
-def load(name: str) -> Ablation:
-    """Return conf/ablation/`name`.yaml; raise PipelineError if it is missing or not valid."""
-    names = sorted(path.stem for path in ABLATIONS.glob("*.yaml"))
-    if name not in names:
-        raise PipelineError(f"unknown ablation '{name}'; choose from {', '.join(names)}, the files of conf/ablation/")
-    content = OmegaConf.to_container(OmegaConf.load(ABLATIONS / f"{name}.yaml"))
-    return validate(Ablation, content, f"conf/ablation/{name}.yaml")
-
-
 def _compare(experiment: list[float], changed: list[float], included: bool) -> dict[str, Any]:
     """Return the val accuracy with and without a technique, and the difference of each seed."""
     with_it, without = (experiment, changed) if included else (changed, experiment)
     gains = [a - b for a, b in zip(with_it, without, strict=True)]
-    gain, deviation = mean_and_deviation(gains)
     means = {"with": statistics.mean(with_it), "without": statistics.mean(without)}
-    return {**means, "gain": gain, "deviation": deviation, "gains": gains}
+    differences = {"gain": statistics.mean(gains), "deviation": statistics.stdev(gains), "gains": gains}
+    return {"included": included, **means, **differences}
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -10,7 +10,6 @@ from pipeline.core.command import command
 from pipeline.sweep.summary import interval
 
 if TYPE_CHECKING:
-    from pipeline.compare.runs import Run
     from pipeline.tracking.tracker import Tracker
 
 TEMPLATE = Path(__file__).with_name("compare.html.jinja")
@@ -19,7 +18,13 @@ TEMPLATE = Path(__file__).with_name("compare.html.jinja")
 @command
 def main(arguments: list[str]) -> None:
     """Compare runs on val, or with `--split test` on test."""
-    options = _parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="python -m pipeline.compare", description=main.__doc__)
+    what = "the beginning of an id, a name, a sweep, or an MLflow filter: \"params.model.name = 'linear'\""
+    parser.add_argument("runs", nargs="+", metavar="RUN", help=what)
+    when = "val to choose a model, test only to report on it"
+    parser.add_argument("--split", choices=["val", "test"], default="val", help=when)
+    parser.add_argument("--tracking", help="an option of conf/tracking/; the default is in params.yaml")
+    options = parser.parse_args(arguments)
     cfg, _ = config.compose([f"tracking={options.tracking}"] if options.tracking else [])
 
     from pipeline.tracking.tracker import Tracker
@@ -33,7 +38,6 @@ def compare(tracker: "Tracker", names: list[str], split: str) -> Path:
     Raises PipelineError if a run is not found, or the runs are not comparable.
     """
     from pipeline.compare import differences, runs
-    from pipeline.plots import page
     from pipeline.sweep import ranking
 
     found = runs.find(tracker, names, split)
@@ -44,30 +48,37 @@ def compare(tracker: "Tracker", names: list[str], split: str) -> Path:
         print(f"not compared, because they repeat another run: {', '.join(repeats)}")
     rows = differences.rows(groups, runs.labels(groups))
     verdicts = differences.to_the_best(rows)
-    folder = _folder(found, split)
+    # The same runs always have the same folder.
+    key = hashlib.sha256(" ".join([*sorted(run.id for run in found), split]).encode()).hexdigest()[:12]
+    folder = paths.HOME / "outputs" / "compare" / key
     data = {"name": found[0].tags["data"], "digest": found[0].tags["data_digest"], "split": split}
-    figures = _draw(folder, rows, data["name"], split)
-    listed = [{key: value for key, value in row.items() if key not in ("correct", "runs")} for row in rows]
-    content = {"data": data, "rows": listed, "differences": verdicts}
-    files.write_json(folder / "comparison.json", content)
-    pictures = {name: page.picture(figure) for name, figure in figures.items()}
-    written = page.render(TEMPLATE, **content, pictures=pictures, synthetic=data["name"] == "synthetic")
-    files.replace(folder / "comparison.html", written.encode())
-    print(ranking.aligned(_table(rows)))
-    print("\n" + "\n".join(difference["verdict"] for difference in verdicts))
-    _log(tracker, folder, [run.id for run in found], rows)
+    _write(folder, rows, {"data": data, "differences": verdicts})
+    table = ranking.aligned(_table(rows))
+    print(table + "\n\n" + "\n".join(difference["verdict"] for difference in verdicts))
+    tags = {"source": "compare", "compared": ",".join(run.id[:8] for run in found)[:5000]}
+    run_id = tracker.create(f"comparison of {len(rows)} configurations", {}, tags)
+    with tracker.active(run_id):
+        tracker.log_files(run_id, sorted(folder.iterdir()))
+        tracker.describe(run_id, ranking.shortened(table), "curves.png")
     return folder / "comparison.html"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.compare", description=main.__doc__)
-    what = "the beginning of an id, a name, a sweep, or an MLflow filter: \"params.model.name = 'linear'\""
-    parser.add_argument("runs", nargs="+", metavar="RUN", help=what)
-    parser.add_argument(
-        "--split", choices=["val", "test"], default="val", help="val to choose a model, test only to report on it"
-    )
-    parser.add_argument("--tracking", help="an option of conf/tracking/; the default is in params.yaml")
-    return parser
+def _write(folder: Path, rows: list[dict[str, Any]], content: dict[str, Any]) -> None:
+    """Write the figures, the page, and its content as JSON."""
+    from pipeline.plots import comparison, page
+
+    data = content["data"]
+    figures = {name: folder / f"{name}.png" for name in ("curves", "accuracies")}
+    folder.mkdir(parents=True, exist_ok=True)
+    histories = {row["label"]: [run.history for run in row["runs"]] for row in rows}
+    comparison.curves(figures["curves"], histories, data["name"])
+    comparison.accuracies(figures["accuracies"], rows, f"Accuracy on {data['name']} {data['split']}")
+    listed = [{key: value for key, value in row.items() if key not in ("correct", "runs")} for row in rows]
+    files.write_json(folder / "comparison.json", {"rows": listed, **content})
+    pictures = {name: page.picture(figure) for name, figure in figures.items()}
+    synthetic = data["name"] == "synthetic"
+    written = page.render(TEMPLATE, rows=listed, **content, pictures=pictures, synthetic=synthetic)
+    files.replace(folder / "comparison.html", written.encode())
 
 
 def _table(rows: list[dict[str, Any]]) -> list[list[str]]:
@@ -78,34 +89,6 @@ def _table(rows: list[dict[str, Any]]) -> list[list[str]]:
         numbers += [f"{row['macro_f1']:.3f}", f"{row['loss']:.4f}", f"{row['ece']:.1%}", f"{row['minutes']:.1f}"]
         table.append([str(place), row["label"], str(len(row["runs"])), *numbers])
     return table
-
-
-def _draw(folder: Path, rows: list[dict[str, Any]], data: str, split: str) -> dict[str, Path]:
-    from pipeline.plots import comparison
-
-    folder.mkdir(parents=True, exist_ok=True)
-    figures = {name: folder / f"{name}.png" for name in ("curves", "accuracies")}
-    histories = {row["label"]: [run.history for run in row["runs"]] for row in rows}
-    comparison.curves(figures["curves"], histories, data)
-    comparison.accuracies(figures["accuracies"], rows, f"Accuracy on {data} {split}")
-    return figures
-
-
-def _folder(found: "list[Run]", split: str) -> Path:
-    """Return the folder of this comparison; the same runs always have the same folder."""
-    key = hashlib.sha256(" ".join([*sorted(run.id for run in found), split]).encode()).hexdigest()[:12]
-    return paths.HOME / "outputs" / "compare" / key
-
-
-def _log(tracker: "Tracker", folder: Path, ids: list[str], rows: list[dict[str, Any]]) -> None:
-    """Log the comparison to MLflow, as a separate run."""
-    from pipeline.sweep import ranking
-
-    tags = {"source": "compare", "compared": ",".join(i[:8] for i in ids)[:5000]}
-    run_id = tracker.create(f"comparison of {len(rows)} configurations", {}, tags)
-    with tracker.active(run_id):
-        tracker.log_files(run_id, sorted(folder.iterdir()))
-        tracker.describe(run_id, ranking.shortened(ranking.aligned(_table(rows))), "curves.png")
 
 
 if __name__ == "__main__":

@@ -50,7 +50,8 @@ def find(tracker: "Tracker", names: list[str], split: str) -> list[Run]:
     found: dict[str, Stored] = {}
     for text in names:
         matching = _matching(tracker, text)
-        children = [child for run in matching for child in _children(tracker, run)]
+        parents = [f"tags.`mlflow.parentRunId` = '{run.info.run_id}'" for run in matching]
+        children = [child for parent in parents for child in finding.search(tracker, parent)]
         for run in children or matching:
             found.setdefault(run.info.run_id, run)
     trained = [run for run in found.values() if run.info.status == "FINISHED" and "train.epochs" in run.data.params]
@@ -84,10 +85,6 @@ def _require_one(runs: "list[Stored]", what: str) -> "list[Stored]":
     return runs
 
 
-def _children(tracker: "Tracker", run: "Stored") -> "list[Stored]":
-    return finding.search(tracker, f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
-
-
 def read(tracker: "Tracker", run: "Stored", split: str) -> Run:
     """Return the run with its artifacts; raise PipelineError if an artifact is missing."""
     with tempfile.TemporaryDirectory() as folder:
@@ -110,19 +107,17 @@ def group_seeds(runs: list[Run]) -> list[list[Run]]:
 
 
 def _code(run: Run) -> str:
-    """Return an identifier of the run's code: the tag, or else the commit if it had no uncommitted changes.
-
-    If there is neither, the code is unknown; then the identifier is the run's id.
-    """
+    """Return an identifier of the run's code: the tag, or the commit without changes, or the run's id if unknown."""
     commit = run.tags.get(COMMIT, DIRTY)
     return run.tags.get("code") or (run.id if commit.endswith(DIRTY) else commit)
 
 
 def labels(groups: list[list[Run]]) -> list[str]:
-    """Return a unique label for each group: the parameters in which the groups differ, or else `_name` of the group.
+    """Return a unique label for each group: the parameters in which the groups differ, or else the run's name.
 
-    An option replaces the parameters that it decides: augment=none. The parameters of params.yaml belong to no option.
-    The commit is part of the label if the code differs. If two labels are equal, they end with the first run's id.
+    Several seeds have the model's name instead. An option replaces the parameters that it decides: augment=none. The
+    parameters of params.yaml belong to no option. The commit is part of the label if the code differs. If two labels
+    are equal, they end with the first run's id.
     """
     settings = [_settings(group[0]) for group in groups]
     keys = [key for key in dict.fromkeys(k for s in settings for k in s) if len({s.get(key) for s in settings}) > 1]
@@ -130,18 +125,10 @@ def labels(groups: list[list[Run]]) -> list[str]:
     keys = [key for key in keys if key in in_params or not _is_decided(key, key.partition(".")[0], settings)]
     if len({_code(group[0]) for group in groups}) == 1:
         keys = [key for key in keys if key != "commit"]
-    names = [
-        ", ".join(f"{k}={s[k]}" for k in keys if k in s) or _name(g) for s, g in zip(settings, groups, strict=True)
-    ]
-    return [
-        f"{name} ({group[0].id[:8]})" if names.count(name) > 1 else name
-        for name, group in zip(names, groups, strict=True)
-    ]
-
-
-def _name(group: list[Run]) -> str:
-    """Return the label of a group without distinct parameters: the run's name, or of several seeds the model's name."""
-    return group[0].name if len(group) == 1 else group[0].parameters.get("model.name", group[0].name)
+    own = [group[0].name if len(group) == 1 else group[0].parameters["model.name"] for group in groups]
+    names = [", ".join(f"{k}={s[k]}" for k in keys if k in s) or name for s, name in zip(settings, own, strict=True)]
+    ids = [group[0].id[:8] for group in groups]
+    return [f"{name} ({i})" if names.count(name) > 1 else name for name, i in zip(names, ids, strict=True)]
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -17,14 +17,13 @@ def mcnemar(one: np.ndarray, other: np.ndarray) -> float:
     return float(binomtest(only_one, only_one + only_other).pvalue) if only_one + only_other else 1.0
 
 
-def interval(correct: np.ndarray, seed: int = 0) -> tuple[float, float]:
+def interval(correct: np.ndarray) -> tuple[float, float]:
     """Return the 95% bootstrap interval (Efron 1979) of the mean accuracy, over images and runs.
 
     `correct` is (runs, n) bool: which of n images each run classifies correctly.
     """
-    rng = np.random.default_rng(seed)
-    images, runs = (_draws(rng, n) for n in reversed(correct.shape))
-    low, high = np.percentile(_accuracies(correct, images, runs), [2.5, 97.5])
+    rng = np.random.default_rng(0)
+    low, high = np.percentile(_accuracies(rng, correct, _draws(rng, correct.shape[1])), [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -40,7 +39,7 @@ def intervals_to_first(correct: list[np.ndarray], seed: int = 0) -> list[tuple[f
     rng = np.random.default_rng(seed)
     images = _draws(rng, correct[0].shape[1])
     accuracies = np.array([one.mean() for one in correct])
-    changes = np.array([_accuracies(one, images, _draws(rng, len(one))) for one in correct]) - accuracies[:, None]
+    changes = np.array([_accuracies(rng, one, images) for one in correct]) - accuracies[:, None]
     largest = np.zeros(RESAMPLES)
     for i in range(len(correct) - 1):  # not all pairs at once: the pairs of hundreds of runs would fill the memory
         pairs = changes[i] - changes[i + 1 :]
@@ -55,10 +54,10 @@ def _draws(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(float)
 
 
-def _accuracies(correct: np.ndarray, images: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """Return (resamples,): the accuracy in each resample."""
+def _accuracies(rng: np.random.Generator, correct: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return (resamples,): the accuracy in each resample of `images` and of the runs."""
     by_run = images @ correct.T.astype(float)  # (resamples, runs)
-    return (by_run * runs).sum(1) / images.shape[1] / runs.sum(1)
+    return (by_run * _draws(rng, len(correct))).sum(1) / correct.size
 
 
 def _deviations(pairs: np.ndarray) -> np.ndarray:

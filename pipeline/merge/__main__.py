@@ -26,7 +26,6 @@ def main(arguments: list[str]) -> None:
     from pipeline.tracking.failures import failures, reason
     from pipeline.tracking.tracker import Tracker
 
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # or it says that it updates tables: those of the copy
     ours = Tracker(cfg.tracking).client
     logging.getLogger("mlflow").setLevel(logging.WARNING)  # or it says that it updates tables: those of the copy
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # or each run that ends prints its address

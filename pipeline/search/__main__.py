@@ -6,7 +6,6 @@ runs trials of the same search in parallel.
 """
 
 import hashlib
-import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core import config, files, params, paths, provenance, runtime
 from pipeline.core.command import command, usage
 from pipeline.core.errors import PipelineError
-from pipeline.core.redact import redact
 from pipeline.core.schema import Config
 from pipeline.core.stage import RunContext
 from pipeline.search import space
@@ -36,16 +34,11 @@ FAILURES = 5
 @usage("pipeline.search NAME [trials=N] [OVERRIDE ...]")
 def main(arguments: list[str]) -> None:
     """Run the trials of a search: `python -m pipeline.search seed_cnn trials=40 model=linear`."""
-    names = [a for a in arguments if "=" not in a]
-    if len(names) != 1:
-        raise PipelineError(
-            "usage: python -m pipeline.search NAME [trials=N] [OVERRIDE ...]; NAME is a file of conf/search/: "
-            f"{', '.join(space.names())}"
-        )
-    trials = [a.partition("=")[2] for a in arguments if a.startswith("trials=")]
-    overrides = [a for a in arguments if "=" in a and not a.startswith("trials=")]
+    name = " ".join(a for a in arguments if "=" not in a)
+    trials = [a for a in arguments if a.startswith("trials=")]
+    overrides = [a for a in arguments if "=" in a and a not in trials]
     secrets.refuse(overrides)
-    search(names[0], space.load(names[0], next(reversed(trials), None), overrides))
+    search(name, space.load(name, trials, overrides))
 
 
 def search(name: str, settings: space.Search) -> None:
@@ -61,11 +54,11 @@ def search(name: str, settings: space.Search) -> None:
     runtime.configure()
     tracker = Tracker(cfg.tracking)
     with study.lock:
-        tags = {"source": "search", "sweep": folder.name, "data": cfg.data.name}
-        tags["command"] = redact(shlex.join(["python", "-m", "pipeline.search", *sys.argv[1:]]))
+        command = secrets.shown("pipeline.search", sys.argv[1:])
+        tags = {"source": "search", "sweep": folder.name, "data": cfg.data.name, "command": command}
         parent = parent_run(tracker, folder / "search.json", f"search {name}", tags)
     print(f"{settings.trials} trials in {folder}")
-    with tracker.active(parent), study.participate():
+    with tracker.active(parent), study.alive:
         try:
             _run(study, settings, folder, parent)
         except KeyboardInterrupt:
@@ -76,14 +69,10 @@ def search(name: str, settings: space.Search) -> None:
 
 
 def _key(settings: space.Search, corners: list[Config], digest: str) -> str:
-    """Return the fingerprint of everything that decides the results, without the number of trials.
-
-    `digest` is the digest of the images.
-    """
+    """Return the fingerprint of everything that decides the results; `digest` is that of the images."""
     configurations = [corner.model_dump(exclude={"tracking", "evaluate"}) for corner in corners]
-    return provenance.fingerprint(
-        {c.model.name for c in corners}, settings.model_dump(exclude={"trials", "overrides"}), configurations, digest
-    )
+    varied = settings.model_dump(exclude={"trials", "overrides"})
+    return provenance.fingerprint({c.model.name for c in corners}, varied, configurations, digest)
 
 
 def _run(study: Study, settings: space.Search, folder: Path, parent: str) -> None:
@@ -117,15 +106,12 @@ def _train(trial: "Trial", settings: space.Search, folder: Path, parent: str) ->
         report(history)
         if reported < cfg.train.epochs and trial.should_prune():
             best = max(row["val_accuracy"] for row in history)
-            raise Stopped(
-                f"after epoch {reported} of {cfg.train.epochs}: best val accuracy {best:.2%}, below the median"
-            )
+            epoch = f"epoch {reported} of {cfg.train.epochs}"
+            raise Stopped(f"after {epoch}: best val accuracy {best:.2%}, below the median")
 
     result = run_job(cfg, context, swept, f"[trial {trial.number + 1}]", on_epoch)
     if result["status"] == "FINISHED":
-        report(
-            files.read_csv(out.history)
-        )  # also epochs from before a kill, or from an earlier trial with the same overrides
+        report(files.read_csv(out.history))  # also epochs from before a kill, or of a trial with the same overrides
     if result["status"] == "FAILED":
         Tracker(cfg.tracking)  # if the store is the cause, end the search here; the trial can resume later
     return result
@@ -149,7 +135,7 @@ def _conclude(study: Study, settings: space.Search, folder: Path, tracker: Track
     files.write_csv(folder / "trials.csv", rows)
     best = table[0]["best"]
     search.search(folder / "search.png", rows, best["data"]["name"])
-    tracker.log_metrics(parent, {"best_val_accuracy": best["val"]["accuracy"], "trials": len(rows)}, step=0)
+    tracker.log_metrics(parent, {"best_val_accuracy": best["val"]["accuracy"], "trials": len(rows)})
     tracker.log_files(parent, [folder / name for name in ("search.md", "trials.csv", "search.png")])
     tracker.describe(parent, f"{ranking.shortened(text_table)}\n\n{text}")
     print(f"\n{text_table}\n\n{text}\n{params.advice([*settings.overrides, *best['swept']], 'line 1')}")

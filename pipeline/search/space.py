@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 from omegaconf import OmegaConf
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from pipeline.core import config, paths
+from pipeline.core import config
 from pipeline.core.errors import PipelineError
-from pipeline.core.nested import flatten
 from pipeline.core.schema import Config
 from pipeline.core.section import Count, PositiveInt, Section
 from pipeline.core.validation import validate
+from pipeline.sweep.plan import find_file
 
 if TYPE_CHECKING:
     from optuna import Trial
 
-SEARCHES = paths.CONF / "search"
 SEARCHED = ("augment", "model", "optimizer", "schedule", "train")
 """The groups and sections of the search space; not data and seed, which would make accuracies incomparable."""
 
@@ -105,24 +104,14 @@ class Search(Section):
         return [f"{key}={dimension.draw(trial, key)}" for key, dimension in self.space.items()]
 
 
-def names() -> list[str]:
-    """Return the names of the files in conf/search/."""
-    return sorted(path.stem for path in SEARCHES.glob("*.yaml"))
-
-
-def load(name: str, trials: str | None, overrides: list[str]) -> Search:
-    """Return the search of conf/search/`name`.yaml, with the `trials` and `overrides` of the command line.
+def load(name: str, trials: list[str], overrides: list[str]) -> Search:
+    """Return the search of conf/search/`name`.yaml, with `trials` (["trials=40"] or []) and `overrides`.
 
     Raises PipelineError if there is no such file, or if a key is unknown or has a wrong value.
     """
-    if name not in names():
-        raise PipelineError(f"unknown search '{name}'; choose from {', '.join(names())}, the files of conf/search/")
-    content = OmegaConf.to_container(OmegaConf.load(SEARCHES / f"{name}.yaml"))
-    search = validate(Search, content, f"conf/search/{name}.yaml")
-    if trials is not None and not (trials.isdecimal() and int(trials)):
-        raise PipelineError(f"trials is '{trials}'; accepted: an integer from 1 up")
-    more = {"trials": int(trials)} if trials else {}
-    return search.model_copy(update={**more, "overrides": [*search.overrides, *overrides]})
+    content = OmegaConf.merge(OmegaConf.load(find_file("search", name)), OmegaConf.from_dotlist(trials))
+    search = validate(Search, OmegaConf.to_container(content), " ".join([f"conf/search/{name}.yaml", *trials]))
+    return search.model_copy(update={"overrides": [*search.overrides, *overrides]})
 
 
 def corners(name: str, search: Search) -> list[Config]:
@@ -130,29 +119,19 @@ def corners(name: str, search: Search) -> list[Config]:
 
     Raises PipelineError if a key of the space is unknown, or is set by an override too.
     """
+    for key in search.space:
+        if key.partition(".")[0] not in SEARCHED:
+            accepted = f"{', '.join(SEARCHED)}, and their keys"
+            raise PipelineError(f"conf/search/{name}.yaml: unknown key '{key}' in space; accepted: {accepted}")
+    for override in search.overrides:
+        if (key := override.partition("=")[0]) in search.space:
+            raise PipelineError(f"{override}: conf/search/{name}.yaml varies {key} too; remove one of them")
     ends = {key: dimension.ends() for key, dimension in search.space.items()}
     first = {key: values[0] for key, values in ends.items()}
-    _check_keys(name, search, first)
     points = [first, *({**first, key: value} for key, values in ends.items() for value in values[1:])]
-    return [_compose(search, point) for point in points]
-
-
-def _check_keys(name: str, search: Search, first: dict[str, str]) -> None:
-    for override in search.overrides:
-        if (key := override.partition("=")[0]) in first:
-            raise PipelineError(f"{override}: conf/search/{name}.yaml varies {key} too; remove one of them")
-    options = [group for group in config.GROUPS if group in SEARCHED]
-    groups = {key: value for key, value in first.items() if key in options}
-    keys = flatten(_compose(search, groups).model_dump(include=set(SEARCHED)))
-    accepted = [*options, *(key for key in keys if not key.endswith(".name"))]
-    if unknown := [key for key in first if key not in accepted]:
-        raise PipelineError(
-            f"conf/search/{name}.yaml: unknown key '{unknown[0]}' in space; accepted: {', '.join(accepted)}"
-        )
-
-
-def _compose(search: Search, point: dict[str, str]) -> Config:
-    return config.compose([*search.overrides, *(f"{key}={value}" for key, value in point.items())])[0]
+    return [
+        config.compose([*search.overrides, *(f"{key}={value}" for key, value in point.items())])[0] for point in points
+    ]
 
 
 def _text(value: Any) -> str:

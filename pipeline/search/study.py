@@ -1,11 +1,7 @@
 """The Optuna study of a search, in a file that several processes share."""
 
-import json
 import os
-import socket
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +13,7 @@ from pipeline.search.space import Search
 
 if TYPE_CHECKING:
     from optuna import Trial
+    from optuna.storages import JournalStorage
 
 
 class Study:
@@ -30,16 +27,15 @@ class Study:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.file = folder / "study.log"
+        self._search, stopping = search, search.stopping
+        self._processes, self._process = folder / "processes", uuid.uuid4().hex
+        self.alive = file_lock(self._processes / self._process)
+        """Held while this process runs trials: it tells other processes that these trials are running."""
         self.lock = file_lock(folder / "turn.lock")
         """Held while trials are counted and begun, and while the table is written."""
-        self._search = search
-        self._processes = folder / "processes"
-        self._process = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        stopping = search.stopping
         with self.lock:
             self._study = optuna.create_study(
-                storage=_storage(self.file),
+                storage=_storage(folder / "study.log"),
                 study_name=folder.name,
                 direction="maximize",
                 load_if_exists=True,
@@ -47,12 +43,6 @@ class Study:
                 if stopping
                 else optuna.pruners.NopPruner(),
             )
-
-    @contextmanager
-    def participate(self) -> Iterator[None]:
-        """Hold the lock that tells other processes that this one is alive, and its trials are running."""
-        with file_lock(self._processes / self._process):
-            yield
 
     def begin(self) -> "Trial | None":
         """Return the next trial, with its overrides as an attribute; None if no more trials are needed."""
@@ -79,16 +69,13 @@ class Study:
         from optuna.trial import TrialState
 
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if not self._is_alive(trial.user_attrs.get("process", "")):
-                self._study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
+            if not self._is_alive(trial.user_attrs.get("process", "unknown")):
+                self._study.enqueue_trial(trial.params)
                 self._study.tell(trial.number, state=TrialState.FAIL)
 
     def _is_alive(self, process: str) -> bool:
-        lock = self._processes / process
-        if not lock.is_file():
-            return False
         try:
-            with FileLock(lock, timeout=0):
+            with FileLock(self._processes / process, timeout=0):
                 return False
         except Timeout:
             return True
@@ -110,65 +97,37 @@ class Study:
 
         The val accuracy is the objective of a finished trial, otherwise the highest so far, or None.
         """
-        rows = []
-        for trial in self._study.get_trials(deepcopy=False):
-            error = trial.user_attrs.get("error")
-            state = {"COMPLETE": "finished", "PRUNED": "stopped", "RUNNING": "running"}.get(trial.state.name)
-            if state or error:
-                epochs = trial.intermediate_values
-                best = trial.value if state == "finished" else max(epochs.values(), default=None)
-                rows.append(
-                    {
-                        "trial": trial.number + 1,
-                        "state": state or "failed",
-                        "configuration": ", ".join(trial.user_attrs.get("overrides", [])),
-                        "val_accuracy": best,
-                        "epochs": len(epochs),
-                        "error": error,
-                    }
-                )
-        return rows
+        states = {"COMPLETE": "finished", "PRUNED": "stopped", "RUNNING": "running", "FAIL": "failed"}
+        return [
+            {
+                "trial": trial.number + 1,
+                "state": states[trial.state.name],
+                "configuration": ", ".join(trial.user_attrs.get("overrides", [])),
+                "val_accuracy": trial.value
+                if trial.state.name == "COMPLETE"
+                else max(trial.intermediate_values.values(), default=None),
+                "epochs": len(trial.intermediate_values),
+                "error": trial.user_attrs.get("error"),
+            }
+            for trial in self._study.get_trials(deepcopy=False)
+            if trial.state.name in ("COMPLETE", "PRUNED", "RUNNING") or "error" in trial.user_attrs
+        ]
 
 
-def _storage(file: Path) -> Any:
-    """Return Optuna's storage in `file`; repair its last line, which is incomplete if its writer was killed."""
+def _storage(file: Path) -> "JournalStorage":
+    """Return Optuna's storage in `file`, without an incomplete last line, whose writer was killed."""
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     # Optuna's own lock remains after a kill, and then blocks for half a minute.
     lock = file_lock(file.with_name("study.lock"))
     with lock:
-        _repair(file)
+        if file.exists():
+            os.truncate(file, file.read_bytes().rfind(b"\n") + 1)
     try:
         return JournalStorage(JournalFileBackend(str(file), lock_obj=lock))  # type: ignore[arg-type]
     except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise PipelineError(f"{file} is damaged: {type(error).__name__}: {error}; {_REMEDY}") from error
-
-
-def _repair(file: Path) -> None:
-    """Complete or remove an incomplete last line; raise PipelineError if another line cannot be read."""
-    content = file.read_bytes() if file.exists() else b""
-    *lines, last = content.split(b"\n")
-    for number, line in enumerate(lines, 1):
-        if not _is_entry(line):
-            raise PipelineError(f"{file} is damaged in line {number}; {_REMEDY}")
-    if last:
-        with open(file, "r+b") as opened:
-            opened.seek(0, os.SEEK_END)
-            if _is_entry(last):
-                opened.write(b"\n")
-            else:
-                opened.truncate(len(content) - len(last))
-
-
-def _is_entry(line: bytes) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except ValueError:
-        return False
-
-
-_REMEDY = (
-    "restore a copy of it, or move it away: the same command then starts a new study, "
-    "and does not repeat the finished trainings in its folder"
-)
+        raise PipelineError(
+            f"{file} is damaged: {type(error).__name__}: {error}; restore a copy of it, or move it away: the same "
+            "command then starts a new study, and does not repeat the finished trainings in its folder"
+        ) from error

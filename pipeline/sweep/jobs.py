@@ -16,7 +16,6 @@ from pipeline.core.schema import Config, Data
 from pipeline.core.stage import RunContext
 from pipeline.sweep import launchers
 from pipeline.tracking.tracker import Stopped, Tracker
-from pipeline.train.record import RunRecord
 from pipeline.train.stage import train
 
 RESULT = "job.json"
@@ -80,9 +79,12 @@ def run_job(
         started = time.perf_counter()
         result = {"label": context.label, "swept": swept}
         try:
-            with launchers.label_output(place) if context.threads else contextlib.nullcontext():
+            labelled = contextlib.redirect_stdout(launchers.Labelled(sys.stdout, place))
+            with labelled if context.threads else contextlib.nullcontext():
                 run = train(cfg, context, on_epoch)
-            result |= {"status": "FINISHED", **_result(cfg, run)}
+            result |= {"status": "FINISHED", "mlflow_run_id": run.mlflow_run_id, "data": run.data.model_dump()}
+            result |= {"epoch": run.epoch, "epochs": cfg.train.epochs, "minutes": run.seconds / 60}
+            result |= {"val": run.val_scores}
             print(f"{title}: val accuracy {result['val']['accuracy']:.2%}")
         except Stopped as reason:
             result |= {"status": "KILLED", "stopped": str(reason)}
@@ -106,15 +108,3 @@ def read_result(folder: Path) -> dict[str, Any]:
         return files.read_json(folder / RESULT)
     except (OSError, PipelineError):
         return {"status": "KILLED", "label": f"job {folder.name}", "error": "its process was killed"}
-
-
-def _result(cfg: Config, run: RunRecord) -> dict[str, Any]:
-    """Return the part of `run` that the tables need."""
-    return {
-        "mlflow_run_id": run.mlflow_run_id,
-        "data": run.data.model_dump(),
-        "epoch": run.epoch,
-        "epochs": cfg.train.epochs,
-        "minutes": run.seconds / 60,
-        "val": run.val_scores,
-    }

@@ -3,8 +3,6 @@
 import contextlib
 import io
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
@@ -25,7 +23,6 @@ PLUGINS = {
     "submitit_slurm": "hydra-submitit-launcher",
 }
 """The package of each launcher."""
-FOLDER = paths.CONF / "hydra" / "launcher"
 ON_MANY_MACHINES = ("ray_cluster", "slurm")
 _HELD: list[FileLock] = []
 """The lock of the GPU that this process uses."""
@@ -75,15 +72,14 @@ def take_gpu(launcher: DictConfig) -> None:
     visible = gpus()
     if not OmegaConf.select(launcher, "n_jobs") or len(visible) < 2:
         return
+    os.environ["CUDA_VISIBLE_DEVICES"] = visible[os.getpid() % len(visible)]
     for gpu in visible:
         lock = FileLock(paths.HOME / "outputs" / f"gpu-{gpu}.lock")
         with contextlib.suppress(Timeout):
             lock.acquire(timeout=0)
             _HELD.append(lock)
-            break
-    else:
-        gpu = visible[os.getpid() % len(visible)]
-    os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+            return
 
 
 def gpus() -> list[str]:
@@ -104,20 +100,15 @@ def explain(error: Exception) -> str:
     return f"the launcher ended before its jobs: {type(error).__name__}: {reason[:300]}"
 
 
-@contextlib.contextmanager
-def label_output(label: str) -> Iterator[None]:
-    """Print whole lines after `label`, and no progress bars: other jobs print to the same terminal."""
-    with contextlib.redirect_stdout(_Labelled(sys.stdout, label)):
-        yield
-
-
-class _Labelled(io.TextIOBase):
-    """Writes whole lines with a label to `stream`; it is not a terminal, so there are no progress bars."""
+class Labelled(io.TextIOBase):
+    """A stdout that other jobs use too; it is not a terminal, so there are no progress bars."""
 
     def __init__(self, stream: TextIO, label: str):
+        """Write whole lines after `label` to `stream`."""
         self.stream, self.label, self.rest = stream, label, ""
 
     def write(self, text: str) -> int:
+        """Write the lines that end in `text`; keep the rest."""
         *lines, self.rest = (self.rest + text).split("\n")
         for line in lines:
             self.stream.write(f"{self.label} {line}\n")

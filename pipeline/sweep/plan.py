@@ -1,6 +1,8 @@
 """Plans the jobs of a sweep: composes and validates every combination before any work."""
 
 import itertools
+import re
+from pathlib import Path
 from typing import NamedTuple
 
 import hydra
@@ -24,47 +26,38 @@ class Planned(NamedTuple):
     cfg: Config
 
 
-def plan(arguments: list[str]) -> list[Planned]:
-    """Return the jobs of the sweep in Hydra's order, composed and validated.
+def plan(arguments: list[str]) -> tuple[list[Planned], dict[str, Override]]:
+    """Return the jobs of the sweep in Hydra's order, composed and validated, and the overrides of Hydra's own keys.
 
     In a single job, all overrides count as differing.
     """
-    config.check_overrides(arguments)
-    parsed = [override for override in parse(arguments) if not is_hydra_key(override)]
-    if intervals := [o.get_key_element() for o in parsed if o.is_sweep_override() and not o.is_discrete_sweep()]:
-        raise PipelineError(f"{intervals[0]} is an interval; accepted: a list of values, or range(a,b,step)")
-    swept = {o.get_key_element() for o in parsed if o.is_sweep_override()}
-    values = {o.get_key_element(): _values(o) for o in parsed}
+    config.prepare()
+    with hydra.initialize_config_dir(str(paths.CONF), version_base="1.3"):
+        parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(arguments)
+    by_key = {override.get_key_element(): override for override in parsed}
+    own = {key: override for key, override in by_key.items() if re.match(r"[+~]*hydra[./]", key)}
+    values = {key: _values(override) for key, override in by_key.items() if key not in own}
     if empty := [key for key, some in values.items() if not some]:
         raise PipelineError(f"the sweep has no jobs: {', '.join(sorted(empty))} has no values")
-    combinations = list(itertools.product(*values.values()))
-    jobs = []
-    for combination in combinations:
-        differing = [o for o in combination if o.partition("=")[0] in swept or len(combinations) == 1]
-        jobs.append(Planned(list(combination), differing, config.compose(list(combination))[0]))
+    combinations = [list(combination) for combination in itertools.product(*values.values())]
+    swept = {key for key in values if by_key[key].is_sweep_override() or len(combinations) == 1}
+    jobs = [
+        Planned(overrides, [o for o in overrides if o.partition("=")[0] in swept], config.compose(overrides)[0])
+        for overrides in combinations
+    ]
     if len({job.cfg.tracking for job in jobs}) > 1:
         raise PipelineError("tracking has several values; accepted: one, because a sweep logs to one store")
-    return jobs
+    return jobs, own
 
 
 def _values(override: Override) -> list[str]:
     """Return one override for each value of `override`."""
     key = override.get_key_element()
-    if override.is_sweep_override():
-        return [f"{key}={value}" for value in override.sweep_string_iterator()]
-    return [f"{key}={override.get_value_element_as_str()}"]
-
-
-def parse(arguments: list[str]) -> list[Override]:
-    """Return `arguments` as parsed by Hydra."""
-    config.prepare()
-    with hydra.initialize_config_dir(str(paths.CONF), version_base="1.3"):
-        return OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(arguments)
-
-
-def is_hydra_key(override: Override) -> bool:
-    """Return whether `override` sets one of Hydra's own keys."""
-    return override.key_or_group.split(".")[0].split("/")[0] == "hydra"
+    if not override.is_sweep_override():
+        return [f"{key}={override.get_value_element_as_str()}"]
+    if not override.is_discrete_sweep():
+        raise PipelineError(f"{key} is an interval; accepted: a list of values, or range(a,b,step)")
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 
 def key(jobs: list[Planned], digests: list[str]) -> str:
@@ -78,3 +71,11 @@ def check_only(overrides: list[str], accepted: tuple[str, ...]) -> None:
     for override in overrides:
         if not override.partition("=")[0].startswith(accepted):
             raise PipelineError(f"{override} would change the experiment; accepted: {', '.join(accepted)}")
+
+
+def find_file(kind: str, name: str) -> Path:
+    """Return the path of conf/`kind`/`name`.yaml; raise PipelineError if there is no such file."""
+    found = {path.stem: path for path in sorted((paths.CONF / kind).glob("*.yaml")) if path.stem != "none"}
+    if name not in found:
+        raise PipelineError(f"unknown {kind} '{name}'; choose from {', '.join(found)}, the files of conf/{kind}/")
+    return found[name]

@@ -5,7 +5,6 @@ folder and does not repeat finished jobs. Training with overrides but without -m
 """
 
 import contextlib
-import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -13,16 +12,16 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from pipeline.core import config, files, params, paths, runtime
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
-from pipeline.core.redact import redact
 from pipeline.core.stage import RunContext
 from pipeline.sweep import launchers, ranking, secrets
 from pipeline.sweep.jobs import label, parent_run, prepare, read_result, run_job
-from pipeline.sweep.plan import Planned, is_hydra_key, key, parse, plan
+from pipeline.sweep.plan import Planned, key, plan
 from pipeline.tracking import registry
 
 PARENT = "sweep.json"
@@ -34,16 +33,15 @@ def single(arguments: list[str]) -> Path:
     Raises PipelineError if the configuration is not valid (before any work), or if the training fails.
     """
     secrets.refuse(arguments)
-    jobs = plan(arguments)
+    jobs, hydra_overrides = plan(arguments)
     if len(jobs) > 1:
         raise PipelineError(f"these are {len(jobs)} trainings; a sweep is `python -m pipeline.train -m OVERRIDES`")
-    if others := [o for o in parse(arguments) if is_hydra_key(o) and o.get_key_element() != "hydra.run.dir"]:
-        raise PipelineError(f"{others[0].get_key_element()} is for sweeps; accepted without -m: hydra.run.dir")
+    if others := [option for option in hydra_overrides if option != "hydra.run.dir"]:
+        raise PipelineError(f"{others[0]} is for sweeps; accepted without -m: hydra.run.dir")
     (job,) = jobs
     name = key(jobs, [prepare(job.cfg.data)])
-    folder = _folder_option(arguments, "hydra.run.dir") or _earlier_or_new(
-        paths.HOME / "outputs", "%Y-%m-%d/%H-%M-%S", name
-    )
+    chosen = _folder_option(hydra_overrides, "hydra.run.dir")
+    folder = chosen or _earlier_or_new(paths.HOME / "outputs", "%Y-%m-%d/%H-%M-%S", name)
     runtime.configure()
     print(f"a single run in {folder}; models/ and results/ belong to `dvc repro`")
     context = RunContext(paths.Outputs(folder), "manual", config.compose(job.overrides)[1], label(job.swept))
@@ -61,45 +59,37 @@ def sweep(arguments: list[str]) -> list[Path]:
     """Run the sweep of `arguments` (overrides, with values to combine); return the folders of its jobs.
 
     Prints a table, best configuration first, and the steps that make the best the committed run. Raises PipelineError
-    if a combination is not valid (before any work), or if jobs failed (at the end).
+    if a combination is not valid or the folder has another sweep (before any work), or if jobs failed (at the end).
     """
     secrets.refuse(arguments)
-    jobs = plan(arguments)
-    launchers.check([str(o.input_line) for o in parse(arguments) if is_hydra_key(o)], jobs[0].cfg.tracking)
+    jobs, hydra_overrides = plan(arguments)
+    launchers.check([str(o.input_line) for o in hydra_overrides.values()], jobs[0].cfg.tracking)
     datasets = {job.cfg.data.model_dump_json(): job.cfg.data for job in jobs}
     name = key(jobs, [prepare(data) for data in datasets.values()])
-    folder, arguments = _folder(arguments, name)
+    folder = _folder_option(hydra_overrides, "hydra.sweep.dir")
+    if folder is None:
+        folder = _earlier_or_new(paths.HOME / "multirun", "%Y-%m-%d-%H-%M-%S", name)
+        quoted = str(folder).replace("'", r"\'")  # unquoted, some characters have a meaning in Hydra's grammar
+        arguments = [*arguments, f"hydra.sweep.dir='{quoted}'"]
+    elif (folder / PARENT).exists() and files.read_json(folder / PARENT)["key"] != name:
+        raise PipelineError(
+            f"{folder} has another sweep, or this one with other settings, images or code; choose another folder"
+        )
     with exclusive(folder / "sweep.lock", "this sweep"):
         _train_all(jobs, folder, arguments, name)
     return [folder / str(i) for i in range(len(jobs))]
 
 
-def _folder_option(arguments: list[str], option: str) -> Path | None:
-    """Return the folder in Hydra's `option` in `arguments`; None without it."""
-    values = [o.value() for o in parse(arguments) if o.get_key_element() == option]
-    return Path(str(getattr(values[-1], "text", values[-1]))).resolve() if values else None  # quoted, or not
+def _folder_option(overrides: dict[str, Override], option: str) -> Path | None:
+    """Return the folder in Hydra's `option`; None without it."""
+    value = overrides[option].value() if option in overrides else None
+    return Path(str(getattr(value, "text", value))).resolve() if value else None  # quoted, or not
 
 
 def _earlier_or_new(parent: Path, stamp: str, name: str) -> Path:
     """Return the folder of an earlier start of the training or sweep `name` below `parent`, or a new one."""
     new = parent / f"{datetime.now():{stamp}}-{name}"
     return next(iter(sorted(parent.glob(f"{'*/' * stamp.count('/')}*-{name}"))), new)
-
-
-def _folder(arguments: list[str], name: str) -> tuple[Path, list[str]]:
-    """Return the folder of the sweep, and the arguments with this folder; a resumed sweep has its earlier folder.
-
-    Raises PipelineError if `arguments` has the folder of another sweep.
-    """
-    if folder := _folder_option(arguments, "hydra.sweep.dir"):
-        if (folder / PARENT).exists() and files.read_json(folder / PARENT)["key"] != name:
-            raise PipelineError(
-                f"{folder} has another sweep, or this one with other settings, images or code; choose another folder"
-            )
-        return folder, arguments
-    folder = _earlier_or_new(paths.HOME / "multirun", "%Y-%m-%d-%H-%M-%S", name)
-    quoted = str(folder).replace("'", r"\'")  # unquoted, some characters have a meaning in Hydra's grammar
-    return folder, [*arguments, f"hydra.sweep.dir='{quoted}'"]
 
 
 def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], name: str) -> None:
@@ -124,12 +114,9 @@ def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], name: st
         done = [r for r in results if r["status"] == "FINISHED"]
         failed = [r for r in results if r["status"] != "FINISHED"]
         if done:
-            table = ranking.ranked(done)
-            _write(tracker, run_id, folder, results, table)
-            # The best seed of the best configuration.
-            best = table[0]["best"]
+            best = _write(tracker, run_id, folder, results, ranking.ranked(done))
             winner = next(job for job in jobs if job.swept == best["swept"])
-            print(f"\n{ranking.markdown(table)}\n\n{params.advice(winner.overrides, 'line 1')}")
+            print(f"\n{params.advice(winner.overrides, 'line 1')}")
             registry.offer_result(tracker, best)
         if failed:
             summary = f"{len(failed)} of {len(jobs)} jobs failed; the same command repeats them"
@@ -145,7 +132,7 @@ def _parent(tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str
     if len(jobs) == 1:
         files.write_sealed(folder / PARENT, {"mlflow_run_id": None, **content})
         return None
-    command = redact(shlex.join(["python", "-m", "pipeline.train", "-m", *arguments]))
+    command = secrets.shown("pipeline.train", ["-m", *arguments])
     keys = [label([part]).partition("=")[0] for part in jobs[0].swept]
     tags = {"source": "sweep", "sweep": folder.name, "command": command, "data": jobs[0].cfg.data.name}
     title = f"sweep of {' x '.join(keys)}, {len(jobs)} jobs"
@@ -178,19 +165,20 @@ def job(composed: DictConfig) -> None:
 
 def _write(
     tracker: Any, run_id: str | None, folder: Path, results: list[dict[str, Any]], table: list[dict[str, Any]]
-) -> None:
-    """Write the table to the sweep's folder, and log it to its MLflow run if it has one."""
+) -> dict[str, Any]:
+    """Print and write the table, log it to the sweep's run if there is one; return the best seed of its first row."""
     columns = ("label", "status", "epoch", "epochs", "minutes", "mlflow_run_id")
     scores = ("accuracy", "accuracy_low", "accuracy_high", "loss", "macro_f1")
     jobs = [
         {"job": i, **{c: r.get(c) for c in columns}, **{f"val_{s}": r.get("val", {}).get(s) for s in scores}}
         for i, r in enumerate(results)
     ]
+    best, text = table[0]["best"], ranking.markdown(table)
     files.write_csv(folder / "sweep.csv", jobs)
-    files.replace(folder / "sweep.md", (ranking.markdown(table) + "\n").encode())
-    if not run_id:
-        return
-    best = table[0]["best"]["val"]["accuracy"]
-    tracker.log_metrics(run_id, {"best_val_accuracy": best, "jobs": len(results)}, step=0)
-    tracker.log_files(run_id, [folder / "sweep.csv", folder / "sweep.md"])
-    tracker.describe(run_id, ranking.shortened(ranking.markdown(table)))
+    files.replace(folder / "sweep.md", f"{text}\n".encode())
+    if run_id:
+        tracker.log_metrics(run_id, {"best_val_accuracy": best["val"]["accuracy"], "jobs": len(results)})
+        tracker.log_files(run_id, [folder / "sweep.csv", folder / "sweep.md"])
+        tracker.describe(run_id, ranking.shortened(text))
+    print(f"\n{text}")
+    return best
