@@ -71,8 +71,8 @@ def test_it_has_the_name_of_its_run_and_its_metrics_on_each_dataset(client):
     run = client.get_run(version.run_id)
     (logged,) = client.search_logged_models([run.info.experiment_id])
     assert (run.info.run_name, logged.name) == (
-        "seed_cnn, adam 0.001, epochs 1, seed 42",
-        "seed_cnn-adam-0-001-epochs-1-seed-42",
+        "seed_cnn, adam 0.001, epochs 3, seed 2",
+        "seed_cnn-adam-0-001-epochs-3-seed-2",
     )
     on = {metric.key: metric.dataset_name for metric in logged.metrics}
     assert on["val/accuracy"] == "synthetic val"

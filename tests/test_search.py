@@ -65,7 +65,9 @@ class TestSearched:
         assert [row["state"] for row in trials(project)] == ["finished", "failed", "finished"]
         assert "training diverged" in trials(project)[1]["error"]
         assert "3 trials: 2 finished, 1 failed" in done.stdout
-        assert {name.split("/")[0] for name in project.files() - before} == {"data", "mlruns", "multirun", "outputs"}
+        assert {name.split("/")[0] for name in project.files() - before} == {
+            *("data", "mlflow.db", "mlruns", "multirun", "outputs")
+        }
 
     def test_one_parent_run_has_a_child_for_each_trial_and_none_reads_test(self, searched):
         project, _, _ = searched

@@ -23,7 +23,7 @@ def store(project: Project):
 
 def runs(project: Project) -> list:
     client = store(project)
-    return client.search_runs([client.get_experiment_by_name("fer2013").experiment_id])
+    return client.search_runs([client.get_experiment_by_name("synthetic").experiment_id])
 
 
 def folder(project: Project):
@@ -50,7 +50,7 @@ class TestSwept:
         project, done, before = swept
         assert done.stdout.count("84 images of synthetic") == 1
         new = {name.split("/")[0] for name in project.files() - before}
-        assert new == {"data", "mlruns", "multirun", "outputs"}
+        assert new == {"data", "mlflow.db", "mlruns", "multirun", "outputs"}
 
     def test_every_job_is_evaluated_on_val_and_never_on_test(self, swept):
         project, _, _ = swept

@@ -1,40 +1,52 @@
 """The MLflow UI in headless Chromium: the run, its curves and its artifacts, and runs beside each other."""
 
 import functools
+import itertools
 import json
 import os
 import shutil
 
+import mlflow
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.browser import chromium
-from tests.conftest import SECONDS, Project, free_port, wait_until_healthy
+from tests.conftest import SECONDS, Project, free_port
 from tests.store import Store
 
 pytestmark = pytest.mark.xdist_group("finished")
+NAME, MODEL = "seed_cnn, adam 0.001, epochs 3, seed 2", "seed_cnn-adam-0-001-epochs-3-seed-2"
+
+
+SWEPT = (0.1, 0.01, 0.001, 0.0001)
 
 
 @pytest.fixture(scope="module")
-def store(finished, tmp_path_factory):
-    """Return the store of a copy of the finished project, with an experiment of three runs besides."""
-    store = Store(Project(shutil.copytree(finished.folder, tmp_path_factory.mktemp("ui") / "copy")), "compared")
-    for lr in (0.1, 0.01, 0.001):
-        store.add(f"lr {lr}", 0.5 + lr, optimizer={"learning_rate": lr})
-    return store
+def project(finished, tmp_path_factory) -> Project:
+    """Return a copy of the finished project with a sweep of four runs besides."""
+    project = Project(shutil.copytree(finished.folder, tmp_path_factory.mktemp("ui") / "copy"))
+    store = Store(project, "synthetic")
+    for lr in SWEPT:
+        store.add(f"learning_rate={lr}", 0.5 + lr, optimizer={"learning_rate": lr})
+    return project
 
 
 @pytest.fixture(scope="module")
-def address(store):
-    """Serve the project's runs as `make ui` does, and yield where."""
-    port, project = free_port(), store.project
-    server = project.start("python", "-m", "pipeline.ui", "--port", str(port))
-    assert server.stdout.readline().startswith(f"http://127.0.0.1:{port} shows the runs of sqlite:///{project.folder}/")
-    wait_until_healthy(f"http://127.0.0.1:{port}", server)
-    yield f"http://127.0.0.1:{port}"
-    os.killpg(server.pid, 15)
-    server.wait(SECONDS)
+def opened(project):
+    """Serve the project's runs as `make ui` does, and yield the address that it prints."""
+    server = project.start("python", "-m", "pipeline.ui", "--port", str(free_port()))
+    try:
+        (address,) = itertools.islice((line for line in server.stdout if line.startswith("http")), 1)
+        yield address.strip()
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(SECONDS)
+
+
+@pytest.fixture(scope="module")
+def address(opened) -> str:
+    return opened.partition("/#/")[0]
 
 
 @pytest.fixture(scope="module")
@@ -63,48 +75,66 @@ def page(browser, address):
 
 
 @pytest.fixture(scope="module")
-def run(store):
-    client = store.tracker.client
-    return client.search_runs([client.get_experiment_by_name("fer2013").experiment_id])[0]
+def client(project) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient(f"sqlite:///{project.path('mlflow.db')}")
 
 
-def test_the_run_stands_in_the_list(page, run):
-    page(f"experiments/{run.info.experiment_id}/runs", "seed_cnn on synthetic, seed 42")
+@pytest.fixture(scope="module")
+def run(client):
+    (found,) = client.search_runs(["1"], "tags.source = 'dvc repro'")
+    return found
 
 
-def test_the_run_shows_its_parameters_and_metrics(page, run):
+def test_the_printed_address_opens_on_the_runs_with_the_columns_that_matter(tmp_path, opened):
+    """In a browser that has not been there: MLflow's own start page shows no run."""
+    with chromium(tmp_path, "--window-size=2600,1400") as browser:
+        server, _, path = opened.partition("/#/")
+        text = shown(browser, server, path, NAME, "learning_rate=0.1", "synthetic train")
+        headers = ["Run Name", "Created", "val/accuracy", "test/accuracy", "model.name", "optimizer.learning_rate"]
+        headers += ["train.batch_size", "train.epochs", "seed", "Duration", "Dataset"]
+        found = browser.find_elements(By.CSS_SELECTOR, ".ag-header-cell")
+        places = {cell.text.strip(): cell.location["x"] for cell in found if cell.text.strip()}
+        assert sorted(places, key=places.get) == headers
+        assert "Traces 0" not in text
+        assert "Overview" not in text, "the mode for GenAI"
+
+
+def test_the_run_shows_its_parameters_metrics_and_datasets(page, run):
     page(
-        f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}",
-        *("seed_cnn on synthetic, seed 42", "Finished", "optimizer.learning_rate", "data_digest", "test/accuracy"),
+        f"experiments/1/runs/{run.info.run_id}",
+        *(NAME, "Finished", "Metrics (22)", "optimizer.learning_rate", "data_digest", "test/accuracy"),
+        *("synthetic train", "synthetic test", MODEL),
     )
 
 
-def test_the_curves_are_drawn(page, browser, run):
-    path = f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}/model-metrics"
-    page(path, "Model metrics", "accuracy")
+def test_the_curves_are_drawn_in_sections(page, browser, run):
+    page(f"experiments/1/runs/{run.info.run_id}/model-metrics", "model\n(4)", "test\n(7)", "train\n(4)", "val\n(7)")
     WebDriverWait(browser, SECONDS).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"))
 
 
 def test_the_description_shows_accuracy_and_the_curves(page, browser, run):
-    page(f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}", "Accuracy: val ")
+    page(f"experiments/1/runs/{run.info.run_id}", "Accuracy: val ")
     wait_for_picture(browser, "get-artifact")
 
 
-def test_three_runs_stand_beside_each_other(page, browser, store):
-    experiment = store.tracker.experiment_id
-    ids = [run.info.run_id for run in store.tracker.client.search_runs([experiment])]
-    path = f"compare-runs?runs={json.dumps(ids)}&experiments={json.dumps([experiment])}"
-    text = page(path, "lr 0.1", "lr 0.01", "lr 0.001", "optimizer.learning_rate", "val_accuracy")
-    assert "Comparing 3 Runs" in text
-    page(f"experiments/{experiment}/runs?compareRunsMode=CHART", "lr 0.1", "Model metrics")
-    # A run is a line and its smoothed copy.
-    lines = "return [...document.querySelectorAll('.js-plotly-plot')].map(p => p.querySelectorAll('.js-line').length)"
-    WebDriverWait(browser, SECONDS).until(lambda driver: 6 in driver.execute_script(lines))
+def test_comparing_a_sweep_opens_on_val_accuracy_against_what_was_swept(page, client):
+    ids = [run.info.run_id for run in client.search_runs(["1"], "attributes.run_name LIKE 'learning_rate=%'")]
+    path = f'compare-runs?runs={json.dumps(ids)}&experiments=["1"]'
+    text = page(path, "Comparing 4 Runs", "Parallel Coordinates Plot", "learning_rate=0.0001")
+    chosen = text[text.index("Parameters:") : text.index("Clear All")].split("\n")
+    assert [line for line in chosen if line] == ["Parameters:", "optimizer.learning_rate", "Metrics:", "val/accuracy"]
+
+
+def test_the_models_have_the_names_of_their_runs(page):
+    page("experiments/1/models?workflowType=machine_learning", MODEL, "Ready", NAME)
+
+
+def test_the_registered_model_says_what_it_is(page):
+    page("models/synthetic/versions/1", "champion", "val accuracy ", "95% interval", f"run: {NAME}")
 
 
 def test_an_artifact_picture_is_shown(page, browser, run):
-    path = f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts/figures/curves.png"
-    page(path, "model.h5", "report.html", "curves.png")
+    page(f"experiments/1/runs/{run.info.run_id}/artifacts/figures/curves.png", "model.h5", "report.html", "curves.png")
     wait_for_picture(browser)
 
 

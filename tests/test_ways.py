@@ -72,7 +72,7 @@ def dvc_shows_the_numbers_that_mlflow_has(project: Project) -> None:
     import mlflow
 
     store = mlflow.MlflowClient(f"sqlite:///{project.path('mlflow.db')}")
-    found = store.search_runs([store.get_experiment_by_name("fer2013").experiment_id], "tags.source = 'dvc exp'")
+    found = store.search_runs([store.get_experiment_by_name("synthetic").experiment_id], "tags.source = 'dvc exp'")
     logged = {run.data.params["seed"]: run.data.metrics["test/loss"] for run in found}
     assert set(logged) == {"42", "43"}
     shown = json.loads(project.run("dvc", "exp", "show", "--json", "--all-commits").stdout)

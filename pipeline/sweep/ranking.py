@@ -3,10 +3,20 @@
 import statistics
 from typing import Any
 
+from pipeline.metrics.constant import constant_class
 from pipeline.sweep.summary import interval, mean_and_deviation
 
 MOST = 7500
 """The most characters of a table in a run's description: MLflow stores 8,000, including the text around the table."""
+
+
+def by_dataset(results: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return a table for each dataset and choice of classes: accuracies on different images cannot be compared."""
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for result in results:
+        data, classes = result["data"], ", ".join(result["val"]["emotions"])
+        groups.setdefault(f"{data['name']} ({data['digest'][:12]}): {classes}", []).append(result)
+    return {name: ranked(group) for name, group in groups.items()}
 
 
 def ranked(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -19,9 +29,11 @@ def ranked(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for configuration, jobs in groups.items():
         mean, deviation = mean_and_deviation([job["val"]["accuracy"] for job in jobs])
         best = max(jobs, key=lambda job: job["val"]["accuracy"])
+        constant = {only for job in jobs if (only := constant_class(job["val"]))}
+        note = f" (predicts {', '.join(sorted(constant))} for every image)" if constant else ""
         rows.append(
             {
-                "configuration": configuration or "one configuration",
+                "configuration": (configuration or "one configuration") + note,
                 "jobs": len(jobs),
                 "val_accuracy": mean,
                 "deviation": deviation,

@@ -113,10 +113,14 @@ def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], name: st
         results = [read_result(folder / str(i)) for i in range(len(jobs))]
         done = [r for r in results if r["status"] == "FINISHED"]
         failed = [r for r in results if r["status"] != "FINISHED"]
+        tables = ranking.by_dataset(done)
         if done:
-            best = _write(tracker, run_id, folder, results, ranking.ranked(done))
+            _write(tracker, run_id, folder, results, tables)
+        for name, table in tables.items():
+            best = table[0]["best"]
             winner = next(job for job in jobs if job.swept == best["swept"])
-            print(f"\n{params.advice(winner.overrides, 'line 1')}")
+            line = "line 1" if len(tables) == 1 else f"line 1 of {name}"
+            print(params.advice(winner.overrides, line))
             registry.offer_result(tracker, best)
         if failed:
             summary = f"{len(failed)} of {len(jobs)} jobs failed; the same command repeats them"
@@ -164,21 +168,27 @@ def job(composed: DictConfig) -> None:
 
 
 def _write(
-    tracker: Any, run_id: str | None, folder: Path, results: list[dict[str, Any]], table: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Print and write the table, log it to the sweep's run if there is one; return the best seed of its first row."""
+    tracker: Any,
+    run_id: str | None,
+    folder: Path,
+    results: list[dict[str, Any]],
+    tables: dict[str, list[dict[str, Any]]],
+) -> None:
+    """Print and write the table of each dataset, and log them to the sweep's run if there is one."""
     columns = ("label", "status", "epoch", "epochs", "minutes", "mlflow_run_id")
     scores = ("accuracy", "accuracy_low", "accuracy_high", "loss", "macro_f1")
     jobs = [
         {"job": i, **{c: r.get(c) for c in columns}, **{f"val_{s}": r.get("val", {}).get(s) for s in scores}}
         for i, r in enumerate(results)
     ]
-    best, text = table[0]["best"], ranking.markdown(table)
+    headings = {name: f"{name}\n\n" if len(tables) > 1 else "" for name in tables}
+    text = "\n\n".join(headings[name] + ranking.markdown(table) for name, table in tables.items())
     files.write_csv(folder / "sweep.csv", jobs)
     files.replace(folder / "sweep.md", f"{text}\n".encode())
     if run_id:
-        tracker.log_metrics(run_id, {"best_val_accuracy": best["val"]["accuracy"], "jobs": len(results)})
+        best = [table[0]["best"]["val"]["accuracy"] for table in tables.values()]
+        known = {"best_val_accuracy": best[0]} if len(best) == 1 else {}
+        tracker.log_metrics(run_id, {"jobs": len(results), **known})
         tracker.log_files(run_id, [folder / "sweep.csv", folder / "sweep.md"])
         tracker.describe(run_id, ranking.shortened(text))
-    print(f"\n{text}")
-    return best
+    print(f"\n{text}\n")

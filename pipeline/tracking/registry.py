@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import file_lock
+from pipeline.metrics.constant import constant_class
 from pipeline.tracking import models
 from pipeline.tracking.datasets import dataset_name
 from pipeline.tracking.failures import failures, reason
@@ -33,6 +34,9 @@ def offer(tracker: "Tracker", run_id: str, data: dict[str, str], classes: list[s
     import mlflow
 
     accuracy, model = val["accuracy"], dataset_name(data["name"], classes)
+    if only := constant_class(val):
+        print(f"not registered: the model predicts {only} for every image of val")
+        return None
     tags = {"val_accuracy": repr(accuracy), "data_digest": data["digest"], "training": run_id}
     try:
         with file_lock(paths.MLRUNS / "registry.lock"):

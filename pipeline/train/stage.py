@@ -8,6 +8,7 @@ from pipeline.core import files, paths, provenance, runtime
 from pipeline.core.locks import exclusive
 from pipeline.core.schema import Config
 from pipeline.core.stage import RunContext
+from pipeline.metrics.constant import constant_class
 from pipeline.train import record
 from pipeline.train.record import Dataset, RunRecord
 
@@ -74,6 +75,8 @@ def train(
                 versions=provenance.versions(),
                 hardware=provenance.hardware(),
             )
+            if only := constant_class(run.val_scores):
+                print(f"warning: the model predicts {only} for every image of val; try another learning rate")
             _write(context.out, fitted, run)
             _log(tracker, context.out, fitted, run)
         if not context.sweep:

@@ -72,7 +72,7 @@ def recorded_once(project: Project, store: str, jobs: int, epochs: int) -> None:
     results = [json.loads((folder / str(i) / "job.json").read_text()) for i in range(jobs)]
     assert [result["status"] for result in results] == ["FINISHED"] * jobs
     client = mlflow.MlflowClient(store)
-    runs = client.search_runs([client.get_experiment_by_name("fer2013").experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name("synthetic").experiment_id])
     assert [run.info.status for run in runs] == ["FINISHED"] * (jobs + 1)
     (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
     children = {run.info.run_id: run for run in runs if run is not parent}

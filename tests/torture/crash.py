@@ -143,7 +143,7 @@ def _left(project: Project) -> Left:
         _place(project, path): hashlib.sha256(path.read_bytes()).hexdigest() for path in found if _is_result(path)
     }
     client = MlflowClient(f"sqlite:///{project.path('mlflow.db')}")
-    runs = client.search_runs([client.get_experiment_by_name("fer2013").experiment_id])
+    runs = client.search_runs([client.get_experiment_by_name("synthetic").experiment_id])
     runs.sort(key=lambda run: run.info.run_name)
     keys = [key for key in CURVES if key != "images_per_second"]
     metrics: list[dict[str, Any]] = [
