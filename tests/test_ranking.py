@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.metrics.constant import constant_class
 from pipeline.sweep import ranking, summary
 
 
@@ -23,8 +24,10 @@ def test_a_longer_one_ends_after_a_row_and_says_how_many_are_left_out():
     assert len("\n".join(rows)) <= ranking.MOST
 
 
-def score(accuracy: float) -> dict[str, float]:
-    return {"accuracy": accuracy, "accuracy_low": accuracy - 0.01, "accuracy_high": accuracy + 0.012}
+def score(accuracy: float, *recalls: float) -> dict:
+    emotions = {str(i): {"recall": recall, "images": 5} for i, recall in enumerate(recalls or (0.6, 0.4))}
+    bounds = {"accuracy_low": accuracy - 0.01, "accuracy_high": accuracy + 0.012}
+    return {"accuracy": accuracy, **bounds, "macro_f1": 0.4, "emotions": emotions}
 
 
 def test_several_seeds_are_a_mean_and_the_deviation_of_a_sample():
@@ -44,7 +47,7 @@ def test_one_seed_has_the_interval_of_its_images():
 
 def test_a_ranking_has_a_line_for_each_configuration_with_the_deviation_or_the_interval():
     def result(accuracy: float, *swept: str) -> dict:
-        return {"swept": swept, "val": {**score(accuracy), "macro_f1": 0.4}, "epoch": 3, "minutes": 1.5}
+        return {"swept": swept, "val": score(accuracy), "epoch": 3, "minutes": 1.5}
 
     table = ranking.ranked([result(0.5, "a=1"), result(0.6, "a=2", "seed=1"), result(0.7, "a=2", "seed=2")])
     assert ranking.markdown(table).splitlines() == [
@@ -53,3 +56,17 @@ def test_a_ranking_has_a_line_for_each_configuration_with_the_deviation_or_the_i
         "| 1 | a=2           | 65.00%       | ± 7.1%, 2 seeds | 0.400    | 3, 3       | 1.5     |",
         "| 2 | a=1           | 50.00%       | 49.0% to 51.2%  | 0.400    | 3          | 1.5     |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("recalls", "only"),
+    [((0, 1, 0), "1"), ((1, 0), "0"), ((1, 1), None), ((0.9, 0), None), ((0, 0), None), ((1,), None)],
+)
+def test_a_model_that_predicts_one_class_is_recognized_by_its_recalls(recalls, only):
+    assert constant_class(score(0.5, *recalls)) == only
+
+
+def test_a_class_without_images_says_nothing():
+    scores = score(0.5, 1, 0, 0)
+    scores["emotions"]["2"]["images"] = 0
+    assert constant_class(scores) == "0"

@@ -62,6 +62,8 @@ def start(main: Callable[[Config, RunContext], None], arguments: list[str], usag
         return
     if set(arguments) & set(MULTIRUN):
         raise PipelineError("a sweep is `python -m pipeline.train -m OVERRIDES`, without other flags")
+    if "--experimental-rerun" in arguments:
+        raise PipelineError("--experimental-rerun has no effect: runs are repeated by `git checkout` and `dvc repro`")
     name = Path(sys.argv[0]).parent.name
     if "install=bash" in arguments:
         print(COMPLETION.replace("NAME", name))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import hydra
+import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -36,6 +37,11 @@ def plan(arguments: list[str]) -> tuple[list[Planned], dict[str, Override]]:
         parsed = OverridesParser.create(GlobalHydra.instance().config_loader()).parse_overrides(arguments)
     by_key = {override.get_key_element(): override for override in parsed}
     own = {key: override for key, override in by_key.items() if re.match(r"[+~]*hydra[./]", key)}
+    if sweeper := [override.input_line for key, override in own.items() if "sweeper" in key]:
+        raise PipelineError(
+            f"{sweeper[0]}: sweeps try all combinations; `python -m pipeline.search NAME` searches with Optuna: "
+            "NAME is a file of conf/search/"
+        )
     values = {key: _values(override) for key, override in by_key.items() if key not in own}
     if empty := [key for key, some in values.items() if not some]:
         raise PipelineError(f"the sweep has no jobs: {', '.join(sorted(empty))} has no values")
@@ -45,9 +51,23 @@ def plan(arguments: list[str]) -> tuple[list[Planned], dict[str, Override]]:
         Planned(overrides, [o for o in overrides if o.partition("=")[0] in swept], config.compose(overrides)[0])
         for overrides in combinations
     ]
-    if len({job.cfg.tracking for job in jobs}) > 1:
+    if len({job.cfg.tracking.uri for job in jobs}) > 1:
         raise PipelineError("tracking has several values; accepted: one, because a sweep logs to one store")
     return jobs, own
+
+
+def show(arguments: list[str]) -> None:
+    """Print the configuration of each job, as YAML below the overrides that differ between jobs."""
+    for job in plan(without_name(arguments)[1])[0]:
+        print(f"# {' '.join(job.swept)}\n{yaml.safe_dump(job.cfg.model_dump(), sort_keys=False)}")
+
+
+def without_name(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """Return the name that a sweep is given by `sweep=NAME`, and the other arguments."""
+    names = [argument.partition("=")[2] for argument in arguments if argument.startswith("sweep=")]
+    if invalid := [name for name in names if not re.fullmatch(r"[\w.-]+", name)]:
+        raise PipelineError(f"sweep={invalid[0]}; accepted: a name of letters, digits, _, - and .")
+    return (names[-1] if names else None), [a for a in arguments if not a.startswith("sweep=")]
 
 
 def _values(override: Override) -> list[str]:
@@ -56,7 +76,10 @@ def _values(override: Override) -> list[str]:
     if not override.is_sweep_override():
         return [f"{key}={override.get_value_element_as_str()}"]
     if not override.is_discrete_sweep():
-        raise PipelineError(f"{key} is an interval; accepted: a list of values, or range(a,b,step)")
+        raise PipelineError(
+            f"{key} is an interval; accepted: a list of values, or range(a,b,step); `python -m pipeline.search` tries "
+            "values of intervals: write them into a file of conf/search/"
+        )
     return [f"{key}={value}" for value in override.sweep_string_iterator()]
 
 

@@ -30,7 +30,7 @@ def ranked(results: list[dict[str, Any]]) -> list[dict[str, Any]]:
         mean, deviation = mean_and_deviation([job["val"]["accuracy"] for job in jobs])
         best = max(jobs, key=lambda job: job["val"]["accuracy"])
         constant = {only for job in jobs if (only := constant_class(job["val"]))}
-        note = f" (predicts {', '.join(sorted(constant))} for every image)" if constant else ""
+        note = f" (predicts one class: {' or '.join(sorted(constant))})" if constant else ""
         rows.append(
             {
                 "configuration": (configuration or "one configuration") + note,

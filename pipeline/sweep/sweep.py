@@ -21,7 +21,7 @@ from pipeline.core.locks import exclusive
 from pipeline.core.stage import RunContext
 from pipeline.sweep import launchers, ranking, secrets
 from pipeline.sweep.jobs import label, parent_run, prepare, read_result, run_job
-from pipeline.sweep.plan import Planned, key, plan
+from pipeline.sweep.plan import Planned, key, plan, without_name
 from pipeline.tracking import registry
 
 PARENT = "sweep.json"
@@ -62,13 +62,15 @@ def sweep(arguments: list[str]) -> list[Path]:
     if a combination is not valid or the folder has another sweep (before any work), or if jobs failed (at the end).
     """
     secrets.refuse(arguments)
+    title, arguments = without_name(arguments)
     jobs, hydra_overrides = plan(arguments)
     launchers.check([str(o.input_line) for o in hydra_overrides.values()], jobs[0].cfg.tracking)
     datasets = {job.cfg.data.model_dump_json(): job.cfg.data for job in jobs}
     name = key(jobs, [prepare(data) for data in datasets.values()])
     folder = _folder_option(hydra_overrides, "hydra.sweep.dir")
     if folder is None:
-        folder = _earlier_or_new(paths.HOME / "multirun", "%Y-%m-%d-%H-%M-%S", name)
+        stamp = f"%Y-%m-%d-%H-%M-%S-{title}" if title else "%Y-%m-%d-%H-%M-%S"
+        folder = _earlier_or_new(paths.HOME / "multirun", stamp, name)
         quoted = str(folder).replace("'", r"\'")  # unquoted, some characters have a meaning in Hydra's grammar
         arguments = [*arguments, f"hydra.sweep.dir='{quoted}'"]
     elif (folder / PARENT).exists() and files.read_json(folder / PARENT)["key"] != name:
@@ -76,7 +78,7 @@ def sweep(arguments: list[str]) -> list[Path]:
             f"{folder} has another sweep, or this one with other settings, images or code; choose another folder"
         )
     with exclusive(folder / "sweep.lock", "this sweep"):
-        _train_all(jobs, folder, arguments, name)
+        _train_all(jobs, folder, arguments, name, title)
     return [folder / str(i) for i in range(len(jobs))]
 
 
@@ -92,13 +94,13 @@ def _earlier_or_new(parent: Path, stamp: str, name: str) -> Path:
     return next(iter(sorted(parent.glob(f"{'*/' * stamp.count('/')}*-{name}"))), new)
 
 
-def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], name: str) -> None:
+def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], name: str, title: str | None) -> None:
     """Run the jobs with Hydra's launcher, below one MLflow run if there are several, and rank their results."""
     runtime.configure()
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(jobs[0].cfg.tracking)
-    run_id = _parent(tracker, jobs, folder, arguments, name)
+    run_id = _parent(tracker, jobs, folder, arguments, name, title)
     print(f"{len(jobs)} job{'s' if run_id else ''} in {folder}")
     with tracker.active(run_id) if run_id else contextlib.nullcontext():
         sys.argv = [sys.argv[0], "-m", *arguments]
@@ -130,7 +132,9 @@ def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], name: st
             raise PipelineError(f"{launcher_errors[0]}; all {len(jobs)} jobs are finished")
 
 
-def _parent(tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str], name: str) -> str | None:
+def _parent(
+    tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str], name: str, title: str | None
+) -> str | None:
     """Return the MLflow run of the sweep: from its earlier start, or a new one; None for a single job."""
     content = {"key": name, "jobs": [job.swept for job in jobs]}
     if len(jobs) == 1:
@@ -139,7 +143,7 @@ def _parent(tracker: Any, jobs: list[Planned], folder: Path, arguments: list[str
     command = secrets.shown("pipeline.train", ["-m", *arguments])
     keys = [label([part]).partition("=")[0] for part in jobs[0].swept]
     tags = {"source": "sweep", "sweep": folder.name, "command": command, "data": jobs[0].cfg.data.name}
-    title = f"sweep of {' x '.join(keys)}, {len(jobs)} jobs"
+    title = title or f"sweep of {' x '.join(keys)}, {len(jobs)} jobs"
     return parent_run(tracker, folder / PARENT, title, tags, **content)
 
 
