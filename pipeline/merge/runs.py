@@ -80,7 +80,7 @@ class Merge:
     def _merge(self, run: Run, experiment: str) -> None:
         if run.info.run_id in self._ids:
             self.known += 1
-        elif run.info.status == "RUNNING" or run.data.tags.get("mlflow.parentRunId") in self._running:
+        elif run.info.status in ("RUNNING", "SCHEDULED") or run.data.tags.get("mlflow.parentRunId") in self._running:
             self._running.add(run.info.run_id)
         else:
             origin = self._origins.get(run.info.run_id, run.info.run_id)
