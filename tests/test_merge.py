@@ -16,7 +16,9 @@ pytestmark = pytest.mark.slow
 
 checkout, empty = stores.checkout, stores.empty
 WRITES = ("create_run", "create_logged_model", "log_model_artifacts", "finalize_logged_model", "log_batch")
-WRITES += ("log_outputs", "log_artifacts", "set_terminated", "create_registered_model", "create_model_version")
+WRITES += ("log_inputs", "log_outputs", "log_artifacts", "delete_logged_model", "delete_run", "set_terminated")
+WRITES += ("create_registered_model", "create_model_version")
+ONCE, AGAIN = ["1 runs copied, 0 already here"], ["0 runs copied, 1 already here"]
 
 
 @pytest.fixture
@@ -38,10 +40,10 @@ def merge(checkout, monkeypatch, capsys):
 
 @pytest.fixture
 def theirs(checkout, tmp_path):
-    """Return the mlruns of a checkout with the run `theirs`, its registered model, and what the run holds."""
+    """Return the folder of a checkout with the run `theirs`, its registered model, and what the run holds."""
     other = checkout("theirs")
     register(other, train(other, "theirs", tmp_path)[1], "champion")
-    return tmp_path / "theirs/mlruns", content(other.client)
+    return tmp_path / "theirs", content(other.client)
 
 
 def content(client) -> dict[str, list]:
@@ -86,16 +88,15 @@ def test_runs_come_whole_and_once_and_the_other_store_is_only_read(checkout, mer
     shutil.move(tmp_path / "theirs", tmp_path / "away")
     tracker = checkout("ours")
     here = content(tracker.client)
-    assert len(here) == 4
-    assert {name: here[name] for name in wanted} == wanted
-    (copy,) = tracker.client.search_runs([tracker.experiment_id], "run_name = 'theirs'")
-    (new,) = (output.model_id for output in copy.outputs.model_outputs)
-    location = tracker.client.get_logged_model(new).artifact_location
-    assert Path(location.removeprefix("file://"), "MLmodel").read_text() == f"{new} {copy.info.run_id}"
+    assert {name: here[name] for name in here if name != "ours"} == wanted
+    (copy,) = tracker.client.search_runs([tracker.experiment_id], f"tags.`pipeline.merged_from` = '{run_id}'")
+    new = tracker.client.get_logged_model(copy.outputs.model_outputs[0].model_id)
+    described = Path(new.artifact_location.removeprefix("file://"), "MLmodel")
+    assert described.read_text() == f"{new.model_id} {copy.info.run_id}"
     rows = dump(tmp_path / "ours/mlruns")
     assert merge(tmp_path / "away/mlruns") == ["0 runs copied, 3 already here"]
     assert merge(tmp_path / "ours", "away") == ["1 runs copied, 3 already here"]
-    assert merge(f"sqlite:///{tmp_path}/away/mlruns/mlflow.db") == ["0 runs copied, 4 already here"]
+    assert merge(f"sqlite:///{tmp_path}/away/mlflow.db") == ["0 runs copied, 4 already here"]
     assert dump(tmp_path / "ours/mlruns") == rows
 
 
@@ -105,29 +106,20 @@ def test_versions_and_aliases_here_stay_and_theirs_take_the_next_number(checkout
         run_id, model = train(tracker, name, tmp_path)
         register(tracker, model, *aliases)
         tracker.client.set_model_version_tag("seed", "1", "training", run_id)
-        uri = tracker.client.get_run(run_id).info.artifact_uri
-        tracker.client.create_model_version("seed", f"{uri}/figures", run_id)  # as MLflow 2 registers
         tracker.client.create_model_version("seed", "file:///elsewhere")
-    moved = [f"version {there} of model seed there is version {there + 3} here" for there in (1, 2)]
-    kept = [
-        "version 3 of model seed is not copied: no copied run has file:///elsewhere",
-        "alias champion of model seed stays with version 1; there version 4 has it",
-    ]
-    assert merge(tmp_path / "theirs") == ["1 runs copied, 0 already here", *moved, *kept]
-    assert merge(tmp_path / "theirs") == ["0 runs copied, 1 already here", *kept]
+    left = "version 2 of model seed is not copied: no copied run has file:///elsewhere"
+    kept = "alias champion of model seed stays with version 1, not 3"
+    assert merge(tmp_path / "theirs") == [*ONCE, left, kept]
+    assert merge(tmp_path / "theirs") == [*AGAIN, left, kept]
+    assert len(merge(tmp_path / "ours", "theirs")) == 3  # ours, with its version; not the copies of theirs
+    assert merge(tmp_path / "theirs") == ["0 runs copied, 2 already here", left, kept]
     client = checkout("ours").client
     versions = {v.version: v for v in client.search_model_versions("name = 'seed'")}
-    assert sorted(versions) == [1, 2, 3, 4, 5]
-    assert client.get_registered_model("seed").aliases == {"champion": 1, "small": 4}
-    run = client.get_run(versions[4].run_id)
-    assert (run.info.run_name, versions[4].tags["training"]) == ("theirs", run.info.run_id)
-    assert versions[4].source == f"models:/{run.outputs.model_outputs[0].model_id}"
-    assert versions[5].source == f"{run.info.artifact_uri}/figures"
-    assert register(checkout("ours"), run.outputs.model_outputs[0].model_id) == 6  # of the copy
-    assert len(merge(tmp_path / "ours", "theirs")) == 5
-    assert checkout("theirs").client.get_model_version("seed", "6").source == f"models:/{model}"
-    assert merge(tmp_path / "theirs")[:2] == ["0 runs copied, 2 already here", kept[0]]
-    assert len(checkout("ours").client.search_model_versions("name = 'seed'")) == 6
+    assert sorted(versions) == [1, 2, 3]
+    assert client.get_registered_model("seed").aliases == {"champion": 1, "small": 3}
+    run = client.get_run(versions[3].run_id)
+    assert (run.info.run_name, versions[3].tags) == ("theirs", {"training": run.info.run_id})
+    assert versions[3].source == f"models:/{run.outputs.model_outputs[0].model_id}"
 
 
 def test_a_merge_that_ends_after_any_write_is_completed_by_the_next(checkout, merge, theirs, monkeypatch):
@@ -151,81 +143,67 @@ def test_a_merge_that_ends_after_any_write_is_completed_by_the_next(checkout, me
     assert tracker.client.get_model_version_by_alias("seed", "champion").version == 1
 
 
-def test_a_run_that_is_running_there_is_completed_when_it_has_ended_and_stays_deleted(checkout, merge, tmp_path):
+def test_a_run_is_copied_when_it_and_its_parent_have_ended_and_a_copy_that_is_in_use_stays(checkout, merge, tmp_path):
     other = checkout("theirs")
-    run_id = other.create("long", {}, {"error": "of the first start"})
-    (tmp_path / "long.txt").write_text("log")
-    other.log_files(run_id, [tmp_path / "long.txt"], "figures")
-    later = "1 still RUNNING there: the same command completes them later"
-    assert merge(tmp_path / "theirs") == [f"0 runs copied, 0 already here, {later}"]
-    assert content(checkout("ours").client)["long"][0][1] == "RUNNING"
-    other = checkout("theirs")
-    with other.active(run_id):
-        other.epochs.log(run_id, epochs(3))
-    assert merge(tmp_path / "theirs") == ["1 runs copied, 0 already here"]
+    parent = other.create("sweep", {}, {"source": "sweep"})
+    child = other.create("job", {}, {}, parent)
+    other.client.log_text(child, "log", "log.txt")
+    other.client.set_terminated(child)
+    later = "2 runs are still running there; the same command copies them when they have ended"
+    assert merge(tmp_path / "theirs") == ["0 runs copied, 0 already here", later]
+    other.client.set_terminated(parent)
+    assert merge(tmp_path / "theirs") == ["2 runs copied, 0 already here"]
     here = checkout("ours")
     assert content(here.client) == content(other.client)
-    assert merge(tmp_path / "theirs") == ["0 runs copied, 1 already here"]
-    here.client.delete_run(here.client.search_runs([here.experiment_id])[0].info.run_id)
-    other = checkout("theirs")
-    with other.active(run_id):
-        pass  # it ends later than the copy that was deleted
-    assert merge(tmp_path / "theirs") == ["0 runs copied, 1 already here"]
+    copy = here.client.search_runs([here.experiment_id], "run_name = 'job'")[0].info.run_id
+    with here.active(copy):  # a training that resumes in the copy
+        assert merge(tmp_path / "theirs") == ["0 runs copied, 2 already here"]
+        assert here.exists(copy)
+    here.client.delete_run(copy)
+    assert merge(tmp_path / "theirs") == ["0 runs copied, 2 already here"]
 
 
 @pytest.mark.parametrize("state", ["older", "killed"])
-def test_a_moved_store_of_an_older_mlflow_or_with_half_a_transaction_is_read_as_it_is(
-    checkout, merge, theirs, tmp_path, state
-):
+def test_a_moved_store_of_an_older_version_or_with_half_a_transaction_is_read(checkout, merge, theirs, tmp_path, state):
     from alembic import command
-    from mlflow.store.db.utils import _get_alembic_config, create_sqlalchemy_engine
+    from mlflow.store.db.utils import _get_alembic_config
 
-    moved = tmp_path / '50%41 of it\'s "data"/elsewhere'
+    moved, database = tmp_path / '50%41 of it\'s "data"', theirs[0] / "mlflow.db"
     if state == "older":
-        engine = create_sqlalchemy_engine(f"sqlite:///{theirs[0]}/mlflow.db")
-        with engine.begin() as connection:
-            settings = _get_alembic_config(str(engine.url))
-            settings.attributes["connection"] = connection
-            command.downgrade(settings, "-1")
-        shutil.copytree(theirs[0], moved)
-    else:
-        writer = sqlite3.connect(theirs[0] / "mlflow.db", isolation_level=None)
+        command.downgrade(_get_alembic_config(f"sqlite:///{database}"), "-1")
+        database = database.rename(theirs[0] / "mlruns/mlflow.db")
+    writer = sqlite3.connect(database, isolation_level=None)
+    if state == "killed":
         writer.execute("PRAGMA cache_size = 1")
         writer.execute("BEGIN")
         for n in range(9):
             writer.execute("UPDATE tags SET value = ?", (str(n) * 5000,))
-        shutil.copytree(theirs[0], moved)  # with the journal, as if the writer had been killed now
-        writer.execute("ROLLBACK")
-        assert (moved / "mlflow.db-journal").exists()
+    shutil.copytree(theirs[0], moved)  # with the journal, as if the writer had been killed now
+    assert (moved / "mlflow.db-journal").exists() == (state == "killed")
+    writer.close()
     shutil.rmtree(theirs[0])
-    before = files(moved)
-    (moved / "artifacts").rename(tmp_path / "artifacts")
-    missing = f"1 runs of faces are not copied: {moved}/artifacts is missing"
+    before = {path: path.read_bytes() for path in moved.rglob("*") if path.is_file()}
+    artifacts = (moved / "mlruns/artifacts").rename(tmp_path / "artifacts")
+    missing = f"1 runs of faces are not copied: {moved}/mlruns/artifacts is missing"
     assert merge(moved)[:2] == ["0 runs copied, 0 already here", missing]
-    (tmp_path / "artifacts").rename(moved / "artifacts")
-    assert merge(moved) == ["1 runs copied, 0 already here"]
-    assert files(moved) == before
+    artifacts.rename(moved / "mlruns/artifacts")
+    assert merge(moved / "mlruns") == ONCE
+    assert {path: path.read_bytes() for path in moved.rglob("*") if path.is_file()} == before
     assert content(checkout("ours").client) == theirs[1]
 
 
-def newer(database: Path) -> None:
-    with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'fffffffffffe'")
+NEWER = "UPDATE alembic_version SET version_num = 'fffffffffffe'"
+HARM = {
+    "is a newer MLflow's": lambda db: sqlite3.connect(db).executescript(NEWER),
+    "file is not a database": lambda db: db.write_bytes(b"no database" * 1000),
+    "malformed": lambda db: db.write_bytes(db.read_bytes()[:50_000]),
+    "is no MLflow store; accepted: ": Path.unlink,
+}
 
 
-@pytest.mark.parametrize(
-    ("harm", "message"),
-    [
-        (newer, "is a newer MLflow's"),
-        (lambda database: database.write_bytes(b"no database" * 1000), "file is not a database"),
-        (lambda database: database.write_bytes(database.read_bytes()[:50_000]), "malformed"),
-        (Path.unlink, "is no MLflow store; accepted: "),
-    ],
-)
-def test_what_cannot_be_read_is_an_error_of_one_line_and_changes_nothing(
-    checkout, merge, theirs, tmp_path, harm, message
-):
-    harm(theirs[0] / "mlflow.db")
+@pytest.mark.parametrize("message", HARM)
+def test_what_cannot_be_read_is_an_error_of_one_line_and_changes_nothing(checkout, merge, theirs, tmp_path, message):
+    HARM[message](theirs[0] / "mlflow.db")
     checkout("ours", "fer2013")
     rows = dump(tmp_path / "ours/mlruns")
     with pytest.raises(SystemExit, match=message) as ended:
@@ -238,10 +216,10 @@ def test_what_cannot_be_read_is_an_error_of_one_line_and_changes_nothing(
 @pytest.mark.slow
 def test_a_checkout_is_copied_to_a_server_and_from_there_to_another(checkout, merge, theirs, tmp_path):
     with tracking_server(tmp_path) as address:
-        assert merge(theirs[0], server=address) == ["1 runs copied, 0 already here"]
-        assert merge(theirs[0], server=address) == ["0 runs copied, 1 already here"]
-        assert merge(address) == ["1 runs copied, 0 already here"]
-        assert merge(address, "theirs") == ["0 runs copied, 1 already here"]
+        assert merge(theirs[0], server=address) == ONCE
+        assert merge(theirs[0], server=address) == AGAIN
+        assert merge(address) == ONCE
+        assert merge(address, "theirs") == AGAIN
     client = checkout("ours").client
     assert content(client) == theirs[1]
     assert client.get_model_version_by_alias("seed", "champion").version == 1

@@ -21,24 +21,23 @@ def main(arguments: list[str]) -> None:
     asked = parser.parse_args(arguments)
     cfg, _ = config.compose([f"tracking={asked.tracking}"] if asked.tracking else [])
 
-    from pipeline.merge import registry, source
-    from pipeline.merge.runs import Runs
+    from pipeline.merge.runs import Merge
+    from pipeline.merge.source import open_source
     from pipeline.tracking.failures import failures, reason
     from pipeline.tracking.tracker import Tracker
 
     ours = Tracker(cfg.tracking).client
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # or it says that it updates tables: those of the copy
-    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # or each run that ends prints its address
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # or it reports that it updates the tables of a copy
+    os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # or it prints the address of each run that ends
     try:
-        with exclusive(paths.MLRUNS / "merge.lock", "a merge"), source.opened(asked.source) as theirs:
-            runs = Runs(theirs, ours)
-            runs.copy(cfg.tracking)
-            registry.copy(theirs, ours, runs)
+        with exclusive(paths.MLRUNS / "merge.lock", "a merge"), open_source(asked.source) as theirs:
+            merge = Merge(theirs, ours)
+            merge.copy_runs(cfg.tracking)
+            merge.copy_versions()
     except (*failures(), OSError, sqlite3.Error, ImportError) as error:  # type: ignore[misc]
         there = redact(asked.source)
         raise PipelineError(f"{there} is not merged ({reason(error)}); the same command resumes") from error
-    running = f", {runs.running} still RUNNING there: the same command completes them later" if runs.running else ""
-    print(f"{runs.copied} runs copied, {runs.known} already here{running}", *runs.notes, sep="\n")
+    print(f"{merge.copied} runs copied, {merge.known} already here", *merge.notes, sep="\n")
 
 
 if __name__ == "__main__":
