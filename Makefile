@@ -26,7 +26,7 @@ ui: $(VENV)/ready  ## serve the MLflow UI of this project's runs, on 127.0.0.1
 show: $(VENV)/ready  ## serve a page with predictions for pictures and the camera, on 127.0.0.1
 	@python -m pipeline.show
 
-# dvc exp show has some 500 columns, one for each number.
+# dvc exp show has a column for each number and parameter.
 COLUMNS_SHOWN := Experiment|State|val\.(accuracy|macro_f1)|training_minutes|choices\.\w+|train\.\w+|optimizer\.\w+|seed
 experiments: $(VENV)/ready  ## list DVC's experiments by val accuracy, with the settings that differ; ARGS=--md for Markdown
 	@dvc exp show --only-changed --sort-by results/metrics.json:val.accuracy --sort-order desc \

@@ -39,7 +39,7 @@ class TestFinished:
         assert "up to date" in done.stdout
 
     def test_metrics_name_the_data_and_carry_intervals(self, finished):
-        metrics = json.loads(finished.path("results/metrics.json").read_text())
+        metrics = json.loads(finished.path("results/details.json").read_text())
         audit = json.loads(finished.path("results/audit.json").read_text())
         assert metrics["data"] == audit["data"]
         assert metrics["data"]["name"] == "synthetic"
@@ -66,7 +66,7 @@ class TestFinished:
         assert run.data.tags["source"] == "dvc repro"
         assert run.data.tags["data"] == "synthetic"
         assert len(run.data.tags["data_digest"]) == 64
-        metrics = json.loads(finished.path("results/metrics.json").read_text())
+        metrics = json.loads(finished.path("results/details.json").read_text())
         assert run.data.metrics["test/accuracy"] == metrics["test"]["accuracy"]
         assert run.data.metrics["val/accuracy"] == metrics["val"]["accuracy"]
         assert [m.step for m in store.get_metric_history(run.info.run_id, "val/epoch_accuracy")] == [1, 2, 3]
@@ -117,7 +117,7 @@ def test_a_change_runs_the_stages_that_read_it_and_no_other(changed):
     digest = hashlib.sha256(project.path("models/model.h5").read_bytes()).hexdigest()
     project.edit("params.yaml", "ensemble: {}", f"ensemble: {{models/model.h5: {digest}}}")
     assert ran(project.repro().stdout) == ["evaluate"]
-    scores = json.loads(project.path("results/metrics.json").read_text())
+    scores = json.loads(project.path("results/details.json").read_text())
     alone = {split: scores[split] for split in scores["ensemble"]}
     assert (scores["ensemble"], scores["ensemble_flip_tta"]) == (alone, scores["flip_tta"])  # with itself
     assert ran(project.run("dvc", "repro", "--dry").stdout) == []
@@ -192,11 +192,11 @@ def test_a_second_trainer_is_refused_while_one_runs(project):
 
 @pytest.mark.xdist_group("finished")
 def test_a_model_of_other_data_is_not_evaluated(changed):
-    project, before = changed, changed.path("results/metrics.json").read_text()
+    project, before = changed, changed.path("results/details.json").read_text()
     project.edit("conf/data/synthetic.yaml", "synthetic_seed: 2013", "synthetic_seed: 1")
     for stage in ("download", "preprocess"):
         project.stage(stage)
     done = project.stage("evaluate", check=False)
     assert done.returncode == 1
     assert "other images" in done.stderr
-    assert project.path("results/metrics.json").read_text() == before
+    assert project.path("results/details.json").read_text() == before

@@ -35,7 +35,7 @@ def test_figures_are_written_from_results(finished, tmp_path):
         (copy / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(page, copy / name)
     type(finished)(copy).stage("readme")
-    accuracy = json.loads((copy / "results/metrics.json").read_text())["kaggle_test"]["accuracy"]
+    accuracy = json.loads((copy / "results/details.json").read_text())["kaggle_test"]["accuracy"]
     text = (copy / "README.md").read_text()
     assert f"{accuracy:.2%} (" in text
     assert "| synthetic (" in text
@@ -60,7 +60,7 @@ def test_what_is_said_of_the_committed_run_follows_its_settings(committed):
 
 
 def test_nothing_is_said_of_fer2013_beside_synthetic_faces(committed):
-    committed["metrics"]["data"]["name"] = "synthetic"
+    committed["details"]["data"]["name"] = "synthetic"
     text = readme.written("results", committed)
     assert "| synthetic (" in text
     assert "| val, which chose the epoch |" in text

@@ -29,7 +29,8 @@ BANNER = "Synthetic faces: they say nothing about real ones"
 def content(folder: Path = paths.ROOT) -> dict:
     """Return what the report shows, of the results in `folder`: the committed ones, unless another one is given."""
     out = paths.Outputs(folder)
-    read = {name: files.read_json(getattr(out, name)) for name in ("metrics", "speed", "audit")}
+    sources = {"metrics": out.details, "speed": out.speed, "audit": out.audit}
+    read = {name: files.read_json(path) for name, path in sources.items()}
     return {**read, "run": record.read(out.run), "history": files.read_csv(out.history)}
 
 

@@ -17,7 +17,7 @@ from tests.conftest import ROOT, Project
 def scored(finished, tmp_path) -> Project:
     """Return a copy of the finished project whose model is also the one of an experiment, in weights/."""
     project = Project(shutil.copytree(finished.folder, tmp_path / "copy"))
-    metrics = files.read_json(project.path("results/metrics.json"))
+    metrics = files.read_json(project.path("results/details.json"))
     content = project.path("models/model.h5").read_bytes()
     project.path("weights").mkdir()
     project.path("weights/small.h5").write_bytes(content)
@@ -44,11 +44,11 @@ class TestCommand:
         model, info = saved.load(path), saved.info(path, 7)
         model.set_weights([w[..., ::-1] for w in model.get_weights()])
         saved.save(model, path, info)
-        metrics = files.read_json(scored.path("results/metrics.json"))
+        metrics = files.read_json(scored.path("results/details.json"))
         metrics["test"]["accuracy"] += 0.5
         metrics["kaggle_test"]["loss"] += 1e-3
         metrics["calibrated"]["temperature"] = 0.001
-        files.write_json(scored.path("results/metrics.json"), metrics)
+        files.write_json(scored.path("results/details.json"), metrics)
         shutil.copy(scored.path("results/experiments/small.json"), scored.path("results/experiments/gone.json"))
         done = scored.stage("verify", check=False)
         assert done.returncode == 1
@@ -56,10 +56,10 @@ class TestCommand:
         assert f"{scored.path('weights/gone.h5')} is missing; `git checkout` restores it" in errors
         named = {line.partition(" is ")[0] for line in errors}
         assert {f"results/experiments/small.json: {key}" for key in ("sha256", "val.loss", "test.loss")} <= named
-        assert {line for line in named if line.startswith("results/metrics.json")} == {
-            "results/metrics.json: test.accuracy",
-            "results/metrics.json: kaggle_test.loss",
-            "results/metrics.json: val.loss at temperature 0.001",
+        assert {line for line in named if line.startswith("results/details.json")} == {
+            "results/details.json: test.accuracy",
+            "results/details.json: kaggle_test.loss",
+            "results/details.json: val.loss at temperature 0.001",
         }
 
 

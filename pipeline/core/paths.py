@@ -61,6 +61,7 @@ class Outputs:
         self.history = self.results / "history.csv"
         self.audit = self.results / "audit.json"
         self.metrics = self.results / "metrics.json"
+        self.details = self.results / "details.json"
         self.speed = self.results / "speed.json"
         self.test = self.results / "predictions_test.npz"
         self.report = self.results / "report.html"

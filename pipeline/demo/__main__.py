@@ -35,7 +35,7 @@ def main(_: list[str]) -> None:
     for step in steps:
         if code := subprocess.run(step, cwd=folder, env=environment).returncode:
             raise PipelineError(f"`{' '.join(step[2:])}` in {folder} ended with exit code {code}")
-    test = json.loads((folder / "results" / "metrics.json").read_text())["test"]
+    test = json.loads((folder / "results" / "details.json").read_text())["test"]
     print(
         f"\naccuracy on test: {test['accuracy']:.1%} of {test['images']} synthetic faces (chance is 14%; "
         "not comparable to real faces)"

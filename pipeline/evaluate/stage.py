@@ -56,7 +56,8 @@ def evaluate(cfg: Config, context: RunContext) -> None:
         "training_minutes": run.seconds / 60,
         "training_images_per_second": sum(row["images_per_second"] for row in history) / len(history),
     }
-    files.write_json(out.metrics, scores)
+    files.write_json(out.details, scores)
+    files.write_json(out.metrics, summary(scores))
     files.write_json(out.speed, speed)
     predictions.save(out.test, predictions.Predictions(probabilities["test"], splits["test"].labels))
     mistakes = examples.confident_mistakes(*test, classes, cfg.evaluate.mistakes)
@@ -78,7 +79,7 @@ def metrics(
     splits: "dict[str, Split]",
     probabilities: "dict[str, np.ndarray]",
 ) -> dict[str, Any]:
-    """Return the content of metrics.json for the training `run`, whose model is `model`.
+    """Return the content of details.json for the training `run`, whose model is `model`.
 
     `probabilities` are the model's, not calibrated, for the images of `splits`, val and test.
     """
@@ -112,6 +113,14 @@ def metrics(
             for way in means["val"]
         },
     }
+
+
+def summary(scores: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of metrics.json: the numbers of `scores` that `dvc metrics show` fits on one screen."""
+    splits = {name: ("accuracy", "loss", "macro_f1", "ece") for name in ("val", "test")}
+    splits |= {name: ("accuracy",) for name in ("test_clean", "kaggle_test")}
+    found = {split: {name: scores[split][name] for name in names} for split, names in splits.items()}
+    return found | {"model": {name: scores["model"][name] for name in ("parameters", "macs", "epoch")}}
 
 
 def draw(
@@ -175,6 +184,6 @@ def _log(
         tracker.log_files(run_id, figures, "figures")
         accuracies = ", ".join(f"{name} {scores[name]['accuracy']:.2%}" for name in ("val", "test", "kaggle_test"))
         tracker.describe(run_id, f"Accuracy: {accuracies}", "figures/curves.png")
-        tracker.log_files(run_id, [out.report, out.metrics, out.speed, out.test])
+        tracker.log_files(run_id, [out.report, out.metrics, out.details, out.speed, out.test])
     if known:
         registry.offer(tracker, run_id, data, classes, scores["val"])

@@ -45,7 +45,7 @@ def audit(folder: Path) -> dict[str, Any]:
         },
         "conflicts": _conflicts(np.concatenate(list(prints.values())), np.concatenate(list(labels.values()))),
         "blank": {split: statistics[split]["blank"] for split in SPLITS},
-        "altered": {**measured, "signs": _signs(measured)},
+        "altered": {**measured, "signs": _signs(measured) or None},  # `dvc plots` fails on an empty list
     }
 
 

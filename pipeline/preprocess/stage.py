@@ -38,7 +38,7 @@ def preprocess(data: Data, out: paths.Outputs) -> None:
         dataset.samples(out.figure("samples"), audit.samples(folder, per_emotion=10), data.name)
     digest = found["data"]["digest"]
     print(f"{total:,} images of {data.name} in {folder.relative_to(paths.ROOT)}, digest {digest[:12]}")
-    for sign in found["altered"]["signs"]:
+    for sign in found["altered"]["signs"] or ():
         print(f"warning: {sign}")
 
 

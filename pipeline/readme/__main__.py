@@ -35,7 +35,7 @@ def results() -> dict[str, Any]:
     Raises PipelineError if the committed run is missing, or one of the files is damaged.
     """
     out = paths.Outputs()
-    names = ("metrics", "speed", "run")
+    names = ("details", "speed", "run")
     found: dict[str, Any] = {name: files.read_json(files.require_file(getattr(out, name))) for name in names}
     found["history"] = files.read_csv(files.require_file(out.history))
     experiments = map(_experiment, sorted(paths.experiment("x").parent.glob("*.json")))

@@ -9,7 +9,7 @@ OTHER_TESTS = ("test_clean", "kaggle_test")
 def headline(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
     """Return the main metrics of val and test in `scores`: split -> name in MLflow, such as `val/accuracy` -> value.
 
-    metrics.json has all metrics, and the table per_class.json those of each class.
+    results/details.json has all metrics, and the tables in per_class/ those of each class.
     """
     found = {
         split: {f"{split}/{metric}": scores[split][metric] for metric in METRICS}

@@ -35,6 +35,8 @@ def main(arguments: list[str]) -> None:
 def run(cfg: Config, context: RunContext) -> None:
     """Train; while another process trains here, wait under DVC, and raise PipelineError otherwise."""
     with exclusive(context.out.lock("train"), "a training", wait=context.source != "manual"):
+        for earlier in (context.out.metrics, context.out.speed):  # DVC would show them beside the new settings
+            earlier.unlink(missing_ok=True)
         record = train(cfg, context)
     if context.source == "manual":  # under DVC, evaluate discards it, because DVC has not recorded this stage yet
         from pipeline.train.checkpoint import Checkpoint

@@ -15,7 +15,7 @@ def main(_: list[str]) -> None:
     names = {path.stem for each in (records, weights) for path in each.parent.glob(each.name)}
     models = [(paths.weights(name), paths.experiment(name)) for name in sorted(names)]
     if (out := paths.Outputs()).model.is_file():
-        models.append((out.model, out.metrics))
+        models.append((out.model, out.details))
     if not models:
         raise PipelineError(f"{paths.ROOT} has no trained model in weights/ or models/; `dvc repro` trains one")
     runtime.configure()

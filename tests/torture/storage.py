@@ -129,7 +129,7 @@ def _kinds(project: Project, folder: Path) -> Iterator[tuple[str, Path, Callable
             tracker = Tracker(Tracking(uri=None, experiment="synthetic"))
             return [_told(tracker, run) for run in tracker.client.search_runs([tracker.experiment_id])]
 
-    files.write_sealed(folder / "job.json", files.read_json(project.path("results/metrics.json")))
+    files.write_sealed(folder / "job.json", files.read_json(project.path("results/details.json")))
     yield "arrays", project.path("data/arrays/synthetic"), data
     yield "checkpoint", next(folder.glob("checkpoints/*/state.npz")), state
     yield "predictions", project.path("results/predictions_test.npz"), predicted
