@@ -6,7 +6,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--no-annotate --upgrade --quiet
 .DEFAULT_GOAL := help
-.PHONY: help demo run verify ui show experiments check test torture readme bench export cluster cluster-test audit lock newest
+.PHONY: help demo run verify ui show experiments check test torture readme pictures bench export cluster cluster-test audit lock newest
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ torture: $(VENV)/dev  ## inject faults and count the survivors: results/torture.
 
 readme: $(VENV)/ready  ## write the tables of README.md, docs/ and weights/ from results/
 	@python -m pipeline.readme
+
+pictures: $(VENV)/dev  ## draw the pictures of docs/mlflow.md: a sweep on synthetic faces, in MLflow's UI
+	@python scripts/pictures.py
 
 bench: $(VENV)/dev  ## run the measurements of benchmarks/
 	@python -m benchmarks
