@@ -1,7 +1,7 @@
 """Processes killed at random moments (in the short form in an epoch): of `make run` with its stages, and of a sweep.
 
-After one more start of the same command everything is bit for bit what an undisturbed start leaves, each training is
-one finished run, and each of its epochs is logged once.
+After one more start of the same command everything is bit for bit what an undisturbed start leaves, and so is MLflow's
+record: one run for each training, with each point, one model and all files once.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from tests import record
 from tests.conftest import ROOT, Project, shrunk, with_dvc
 from tests.interrupt import Breakpoint
 from tests.torture.outcome import Outcome
@@ -33,11 +34,10 @@ TIMED = {"history.csv", "run.json", "speed.json", "report.html", "curves.png", "
 
 
 class Left(NamedTuple):
-    """What a command leaves: the SHA-256 of its files, its metrics in MLflow by epoch, and how its runs ended."""
+    """What a command leaves: the SHA-256 of its files, and the record of its runs in MLflow."""
 
     files: dict[str, str]
-    metrics: list[dict[str, list[tuple[int, float]]]]
-    ends: list[str]
+    runs: list[dict[str, Any]]
 
 
 def faults(folder: Path, short: bool) -> Iterator[Outcome]:
@@ -119,8 +119,8 @@ def _lost(project: Project, command: tuple[str, ...], expected: Left, says: str)
         return f"the second start does not say {says!r}: {again.stdout}"
     found = _left(project)
     differing = [name for name in expected.files if found.files.get(name) != expected.files[name]]
-    if differing or found.metrics != expected.metrics or found.ends != expected.ends:
-        return f"files {differing}, runs {found.ends}, {found.metrics} not {expected.metrics}"
+    if differing or found.runs != expected.runs:
+        return f"files {differing}, runs {found.runs} not {expected.runs}"
     return None
 
 
@@ -133,24 +133,12 @@ def _is_stage(process: psutil.Process) -> bool:
 
 def _left(project: Project) -> Left:
     """Return what `project` holds now."""
-    from mlflow import MlflowClient
-
-    from pipeline.tracking.epochs import CURVES
-
     roots = [project.path(name) for name in ("data", "models", "results", "multirun") if project.path(name).exists()]
     found = [path for root in roots for path in root.rglob("*") if path.is_file() and path.name not in TIMED]
     digests = {
         _place(project, path): hashlib.sha256(path.read_bytes()).hexdigest() for path in found if _is_result(path)
     }
-    client = MlflowClient(f"sqlite:///{project.path('mlflow.db')}")
-    runs = client.search_runs([client.get_experiment_by_name("synthetic").experiment_id])
-    runs.sort(key=lambda run: run.info.run_name)
-    keys = [key for key in CURVES if key != "images_per_second"]
-    metrics: list[dict[str, Any]] = [
-        {key: [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, key)] for key in keys}
-        for run in runs
-    ]
-    return Left(digests, metrics, [f"{run.info.run_name} {run.info.status}" for run in runs])
+    return Left(digests, record.of(project))
 
 
 def _is_result(path: Path) -> bool:
