@@ -62,7 +62,7 @@ def _draw(folder: str) -> None:
                 time.sleep(SECONDS)
                 picture = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
                 picture = picture.resize([round(SCALE * side) for side in picture.size], Image.Resampling.LANCZOS)
-                picture.quantize(64).save(ROOT / "docs" / f"mlflow-{name}.png", optimize=True)
+                picture.quantize(256).save(ROOT / "docs" / f"mlflow-{name}.png", optimize=True)
     finally:
         os.kill(server.pid, signal.SIGTERM)
         server.wait()
