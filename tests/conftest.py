@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("conf", "pipeline", "params.yaml", "dvc.yaml", ".dvcignore", ".gitignore")
 
 
-SECONDS = 120
+SECONDS = 600
 """How long a server or a page may take before a test gives up."""
 
 
