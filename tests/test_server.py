@@ -35,5 +35,5 @@ def test_training_goes_on_and_the_same_command_completes_the_record(project):
         store = MlflowClient(address)
         (run,) = store.search_runs([store.get_experiment_by_name("synthetic").experiment_id])
         assert run.info.status == "FINISHED"
-        assert [m.step for m in store.get_metric_history(run.info.run_id, "loss")] == [1, 2, 3]
+        assert [m.step for m in store.get_metric_history(run.info.run_id, "train/loss")] == [1, 2, 3]
         assert {"model.h5", "history.csv"} <= {a.path for a in store.list_artifacts(run.info.run_id)}
