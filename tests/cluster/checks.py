@@ -79,7 +79,7 @@ def recorded_once(project: Project, store: str, jobs: int, epochs: int) -> None:
     assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parent.info.run_id}
     assert {result["mlflow_run_id"] for result in results} == set(children)
     for number, result in enumerate(results):
-        steps = [metric.step for metric in client.get_metric_history(result["mlflow_run_id"], "loss")]
+        steps = [metric.step for metric in client.get_metric_history(result["mlflow_run_id"], "train/loss")]
         assert sorted(steps) == list(range(1, epochs + 1)), f"job {number} has the epochs {steps}"
         with tempfile.TemporaryDirectory() as scratch:
             model = Path(client.download_artifacts(result["mlflow_run_id"], "model.h5", scratch))
