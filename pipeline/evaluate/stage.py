@@ -117,10 +117,10 @@ def metrics(
 
 def summary(scores: dict[str, Any]) -> dict[str, Any]:
     """Return the content of metrics.json: the numbers of `scores` that `dvc metrics show` fits on one screen."""
-    splits = {name: ("accuracy", "loss", "macro_f1", "ece") for name in ("val", "test")}
-    splits |= {name: ("accuracy",) for name in ("test_clean", "kaggle_test")}
-    found = {split: {name: scores[split][name] for name in names} for split, names in splits.items()}
-    return found | {"model": {name: scores["model"][name] for name in ("parameters", "macs", "epoch")}}
+    main = ["accuracy", "loss", "macro_f1", "ece"]
+    names = {"val": main, "test": main, "test_clean": ["accuracy"], "kaggle_test": ["accuracy"]}
+    names["model"] = ["parameters", "macs", "epoch"]
+    return {section: {name: scores[section][name] for name in found} for section, found in names.items()}
 
 
 def draw(

@@ -65,7 +65,7 @@ class Classifier:
     def faces(self, frames: list[np.ndarray], boxes: list[list[detection.Box]]) -> list[list[Face]]:
         """Return the faces in the boxes of each (h, w, 3) uint8 BGR frame; all are predicted in one batch."""
         crops = [(detection.crop(frame, box), box) for frame, of in zip(frames, boxes, strict=True) for box in of]
-        probabilities = self.probabilities(np.stack([crop for crop, _ in crops])) if crops else []
+        probabilities = self.probabilities(np.stack([crop for crop, _ in crops])) if crops else np.empty((0, 0))
         found = iter([Face(b, self.prediction(c, b.side, p)) for (c, b), p in zip(crops, probabilities, strict=True)])
         return [[next(found) for _ in of] for of in boxes]
 

@@ -11,7 +11,7 @@ def headline(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
 
     results/details.json has all metrics, and the tables in per_class/ those of each class.
     """
-    found = {
+    found: dict[str, dict[str, float]] = {
         split: {f"{split}/{metric}": scores[split][metric] for metric in METRICS}
         for split in ("val", "test")
         if split in scores
