@@ -6,6 +6,7 @@ import socketserver
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -180,3 +181,21 @@ def test_a_run_is_found_again_if_its_training_was_killed_before_it_saved_the_id(
     with tracker.active(first):
         pass
     assert tracker.create("run", {"seed": 1}, {}, checkpoint="abc") != first, "a finished training is repeated"
+
+
+@pytest.mark.process
+def test_processes_that_log_the_same_new_dataset_together_all_succeed(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from pipeline.core import paths;"
+        "from mlflow.entities import Dataset; from pipeline.tracking.tracker import Tracker;"
+        "from pipeline.core.schema import Tracking;"
+        "paths.MLRUNS = Path(sys.argv[1], 'mlruns'); t = Tracker(Tracking(uri=None, experiment='x'));"
+        "r = t.create('r', {}, {});"
+        "time.sleep(max(0, float(sys.argv[2]) - time.time()));"
+        "[t.log_datasets(r, {'train': Dataset(f'd{i}', 'digest', 'local', '{}')}) for i in range(20)];"
+        "print(len(t.client.get_run(r).inputs.dataset_inputs))"
+    )
+    with ThreadPoolExecutor() as pool:
+        start = str(time.time() + 15)
+        done = list(pool.map(lambda _: Project(ROOT).run(sys.executable, "-c", code, str(tmp_path), start), range(4)))
+    assert [each.stdout.splitlines()[-1] for each in done] == ["20"] * 4

@@ -3,6 +3,7 @@
 import contextlib
 import getpass
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,8 @@ _TIMEOUTS = {
     "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
 }
 _PROCESS_TAG = "pipeline.host_and_pid"
+ATTEMPTS = 10
+"""How often a dataset is logged while other processes log the same one."""
 
 
 class Stopped(Exception):  # noqa: N818 (not an error)
@@ -196,10 +199,25 @@ class Tracker:
         return 1 + max((point.timestamp for point in points), default=self.client.get_run(run_id).info.start_time)
 
     def log_datasets(self, run_id: str, datasets: "dict[str, Dataset]") -> None:
-        """Log `datasets`, by split, as inputs of the run."""
+        """Log `datasets`, by split, as inputs of the run.
+
+        MLflow fails if another process adds the same dataset to the store at the same time: then it is there.
+        """
+        import time
+
+        import mlflow
+
         from pipeline.tracking.datasets import as_input
 
-        self.client.log_inputs(run_id, [as_input(found, split) for split, found in datasets.items()])
+        inputs = [as_input(found, split) for split, found in datasets.items()]
+        for attempt in range(ATTEMPTS):
+            try:
+                self.client.log_inputs(run_id, inputs)
+                return
+            except mlflow.MlflowException as error:
+                if attempt == ATTEMPTS - 1 or not re.search("constraint|Duplicate", str(error)):
+                    raise
+                time.sleep(0.1 * attempt)
 
     def log_table(self, run_id: str, columns: dict[str, list[Any]], file: str) -> None:
         """Log a table as the artifact `file`, once: MLflow would append the rows to those of an earlier start."""
