@@ -99,7 +99,10 @@ def test_a_file_of_another_kind_replaces_the_earlier_one(tmp_path, target, good)
     assert content(target) == {"archive.zip": good.read_bytes()}
 
 
-@pytest.mark.parametrize("members", [images(), {"fer2013.csv": table()}])
+@pytest.mark.parametrize(
+    "members",
+    [images(), {"fer2013.csv": table()}, {"data/fer2013/fer2013.csv": table()}, {"icml_face_data.csv": table()}],
+)
 def test_an_unpacked_folder_is_taken_too(tmp_path, target, members):
     folder = write_folder(tmp_path / "unpacked", members)
     assert sum(1 for _ in archive.read(download(data(archive=str(folder)), target))) == len(NAMES)

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import re
 import stat
 import struct
 import tarfile
@@ -18,7 +19,7 @@ from pipeline.core.progress import progress
 from pipeline.data.containers import ACCEPTED, MAX_IMAGE, read_csv, read_tar, read_zip
 from pipeline.data.layouts import Face
 
-_READERS = {".zip": read_zip, ".tar.gz": read_tar, ".csv": read_csv}
+_READERS = {".zip": read_zip, ".tar.gz": read_tar, ".tar": read_tar, ".csv": read_csv}
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, struct.error, EOFError),
     *(NotImplementedError, ValueError, OverflowError),  # zipfile's, on headers that make no sense
@@ -48,15 +49,17 @@ def read(path: Path, label: str | None = None, images: int = FER2013) -> Iterato
 
 
 def suffix(path: Path) -> str:
-    """Return .zip, .tar.gz or .csv, as the content of `path` says; raises PipelineError if it is none of them."""
+    """Return .zip, .tar.gz, .tar or .csv, as the content of `path` says; raises PipelineError if it is none of them."""
     with path.open("rb") as file:
         head = file.read(512)
     if head.startswith((b"PK\3\4", b"PK\5\6")):
         return ".zip"
     if head.startswith(b"\x1f\x8b"):
         return ".tar.gz"
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if b"emotion" in text.partition(b"\n")[0] and not text.startswith(b"<"):
+    if head[257:262] == b"ustar":
+        return ".tar"
+    text = head.removeprefix(b"\xef\xbb\xbf").replace(b"\0", b"").lstrip()  # in UTF-16 every second byte is 0
+    if re.search(rb"emotion|pixels|Image name", text.partition(b"\n")[0]) and not text.startswith(b"<"):
         return ".csv"
     kind = "an empty file" if not head else "a web page" if text.startswith(b"<") else "no archive"
     raise PipelineError(f"this is {kind}; {ACCEPTED}")

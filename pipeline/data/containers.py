@@ -1,8 +1,9 @@
-"""Reads the files that hold FER-2013 (zip, tar.gz, CSV), which are not trusted and not extracted to disk.
+"""Reads the files that hold FER-2013 (zip, tar, gzip, CSV), which are not trusted and not extracted to disk.
 
 The limits are for a dataset of FER-2013's size; a dataset `times` as large may have `times` as much.
 """
 
+import contextlib
 import gzip
 import io
 import re
@@ -16,12 +17,17 @@ from typing import IO, Any, cast
 
 from pipeline.core.constants import SPLITS
 from pipeline.core.errors import PipelineError
-from pipeline.data.layouts import TABLE, Face, decode, parse_name, parse_table
+from pipeline.data.layouts import TABLES, Face, decode, parse_name, parse_table, problem
 
-ACCEPTED = "accepted: Kaggle's zip of train/ and test/, or fer2013.csv, plain, in a .zip or in a .tar.gz"
+ACCEPTED = (
+    "accepted: Kaggle's zip of train/ and test/, or the challenge's fer2013.csv or icml_face_data.csv, plain or in a "
+    ".zip, .tar or .tar.gz"
+)
 MAX_IMAGE = 64 * 1024
 MAX_TABLE = 600 * 2**20
 """Bytes in fer2013.csv; the challenge's has 301 million."""
+HEAD = 2**14
+"""Bytes of a table that hold its first line."""
 MAX_MEMBERS = 200_000
 MAX_INDEX = 2**24
 """Bytes in the index of a zip, which zipfile reads as a whole; Kaggle's has 3 million."""
@@ -29,6 +35,7 @@ MAX_EXTRA = 2**20
 """Bytes in a tar before its table, and after it, including other members."""
 
 _FOLDERS = re.compile(r"(?:([^/]+)/)??((?:train|test)/.+)", re.DOTALL)
+_TAR = re.compile(r".*\.(?:tar|tar\.gz|tgz)", re.IGNORECASE | re.DOTALL)
 _EXTRA = re.compile(r"(?:.*/)?(?:\.DS_Store|\._[^/]*|Thumbs\.db|desktop\.ini|README[^/]*)|__MACOSX/.*")
 
 
@@ -51,39 +58,84 @@ def read_zip(path: Path, times: int) -> Iterator[Face]:
             yield Face(*image, decode(name, encoded))
         if images:
             return
-        if len(tables) != 1:
-            raise PipelineError(f"holds no image in train/ or test/, and {len(tables)} {TABLE}; {ACCEPTED}")
-        with archive.open(tables[0]) as table:
-            yield from _read_table(table, times)
+        tars = [member for member in tables if _TAR.fullmatch(member.filename)]
+        examined = [(member, _problem(archive, member)) for member in tables if member not in tars]
+        table = _choose(examined)
+        if not (found := table or (tars[0] if len(tars) == 1 else None)):
+            reasons = [(member.filename, reason) for member, reason in examined]
+            raise PipelineError(
+                f"holds no image in train/ or test/, and no table of FER-2013{_reasons(reasons)}; {ACCEPTED}"
+            )
+        with archive.open(found) as unpacked:
+            yield from _read_table(unpacked, times) if table else _read_tar(unpacked, times)
 
 
 def read_tar(path: Path, times: int) -> Iterator[Face]:
-    """Yield the faces of the one fer2013.csv in a tar.gz."""
-    tables = 0
-    with gzip.open(path) as unpacked:
-        stream = _Bounded(cast(IO[bytes], unpacked), MAX_EXTRA)
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
-            for member in archive:
-                if member.name == "." and member.isdir():
-                    continue
-                _safe(member.name.removeprefix("./"))
-                if member.issparse() or not (member.isreg() or member.isdir()):
-                    raise PipelineError(f"{member.name!r} is a link or a device; accepted: plain files")
-                if _is_table(member.name) and not member.isdir():
-                    tables += 1
-                    if tables > 1:
-                        break
-                    stream.left = times * MAX_TABLE
-                    yield from parse_table(cast(IO[bytes], archive.extractfile(member)))
-                    stream.left = MAX_EXTRA
-        while stream.read(MAX_IMAGE):  # as far as the checksum at the end
-            pass
-    if tables != 1:
-        raise PipelineError(f"holds {tables} {TABLE}; {ACCEPTED}")
+    """Yield the faces of the table in a tar or tar.gz, or of a table that is packed by gzip alone."""
+    with path.open("rb") as file:
+        yield from _read_tar(file, times)
 
 
-def _is_table(name: str) -> bool:
-    return name.rpartition("/")[2] == TABLE
+def _read_tar(file: Any, times: int) -> Iterator[Face]:
+    """Yield the faces of the table in the tar `file`, packed by gzip or not, or of a table that is packed by gzip."""
+    packed = file.peek(2)[:2] == b"\x1f\x8b"
+    opened: Any = gzip.GzipFile(fileobj=file) if packed else contextlib.nullcontext(file)
+    with opened as unpacked:
+        if unpacked.peek(262)[257:262] == b"ustar":
+            yield from _read_tar_members(unpacked, times)
+        else:
+            yield from _read_table(unpacked, times)
+
+
+def _read_tar_members(unpacked: IO[bytes], times: int) -> Iterator[Face]:
+    stream = _Bounded(unpacked, MAX_EXTRA)
+    found: list[tuple[str, str | None]] = []
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
+        for member in archive:
+            if member.name == "." and member.isdir():
+                continue
+            _safe(member.name.removeprefix("./"))
+            if member.issparse() or not (member.isreg() or member.isdir()):
+                raise PipelineError(f"{member.name!r} is a link or a device; accepted: plain files")
+            if member.isdir() or not member.name.lower().endswith(".csv"):
+                continue
+            stream.left = times * MAX_TABLE
+            table = io.BufferedReader(_Bounded(cast(IO[bytes], archive.extractfile(member)), times * MAX_TABLE), HEAD)
+            found.append((member.name, problem(table.peek(HEAD))))
+            if found[-1][1] is None:
+                if len(usable := [name for name, reason in found if reason is None]) > 1:
+                    raise PipelineError(f"holds {' and '.join(usable)}; {ACCEPTED}")
+                yield from parse_table(table)
+            stream.left = MAX_EXTRA
+    while stream.read(MAX_IMAGE):  # as far as the checksum at the end
+        pass
+    if None not in [reason for _, reason in found]:
+        raise PipelineError(f"holds no table of FER-2013{_reasons(found)}; {ACCEPTED}")
+
+
+def _problem(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str | None:
+    with archive.open(member) as table:
+        return problem(table.read(HEAD))
+
+
+def _choose(tables: list[tuple[zipfile.ZipInfo, str | None]]) -> zipfile.ZipInfo | None:
+    """Return the first of TABLES that is no problem, or else the one table that is none; None if there is none.
+
+    Raises PipelineError if there are several.
+    """
+    usable = [member for member, reason in tables if reason is None]
+    for name in TABLES:
+        named = [member for member in usable if member.filename.rpartition("/")[2] == name]
+        usable = named or usable
+        if named:
+            break
+    if len(usable) > 1:
+        raise PipelineError(f"holds {' and '.join(member.filename for member in usable[:5])}; {ACCEPTED}")
+    return next(iter(usable), None)
+
+
+def _reasons(found: list[tuple[str, str | None]]) -> str:
+    return "".join(f"; {name} {reason}" for name, reason in found[:5] if reason)
 
 
 def _safe(name: str) -> str:
@@ -99,7 +151,7 @@ _Images = dict[tuple[str, str, int], zipfile.ZipInfo]
 
 
 def _find(archive: zipfile.ZipFile, most: int) -> tuple[_Images, list[zipfile.ZipInfo]]:
-    """Return the images in train/ and test/, and the tables."""
+    """Return the images in train/ and test/, and the tables and tars, which may hold a table."""
     images: _Images = {}
     tables: list[zipfile.ZipInfo] = []
     tops: set[str] = set()
@@ -114,7 +166,7 @@ def _find(archive: zipfile.ZipFile, most: int) -> tuple[_Images, list[zipfile.Zi
                     f"{other.filename!r} and {member.filename!r} are both {' '.join(map(str, image))}; "
                     "accepted: every number once in its folder"
                 )
-        elif _is_table(member.filename):
+        elif member.filename.lower().endswith(".csv") or _TAR.fullmatch(member.filename):
             tables.append(member)
     return images, tables
 
@@ -128,7 +180,7 @@ def _members(archive: zipfile.ZipFile, most: int) -> Iterator[zipfile.ZipInfo]:
         raise PipelineError(f"holds more than {most:,} members, the most that is accepted")
     end = 0
     for member in sorted(archive.infolist(), key=attrgetter("header_offset")):
-        name = _safe(member.orig_filename)
+        name = member.filename = _safe(member.orig_filename.replace("\\", "/"))  # Windows' zips may have backslashes
         if member.header_offset < end:
             raise zipfile.BadZipFile(f"{name!r} overlaps another member or the start of the file")
         end = member.header_offset + member.compress_size

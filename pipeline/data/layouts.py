@@ -1,10 +1,11 @@
 """The two layouts FER-2013 is published in: Kaggle's folders of images, the challenge's table of pixels."""
 
+import codecs
 import csv
 import io
 import re
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 import numpy as np
 from PIL import Image
@@ -19,7 +20,11 @@ CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """The emotions in the order of the challenge's codes, 0 to 6."""
 
 COLUMNS = ("emotion", "pixels", "Usage")
-TABLE = "fer2013.csv"
+_NAMES = tuple(name.casefold() for name in COLUMNS)
+TABLES = ("fer2013.csv", "icml_face_data.csv")
+"""The names under which the challenge has published the table; if both are there, the first is read."""
+INDEX = ("", "unnamed: 0", "index", "id")
+"""Names of a further column that programs write in front of a table; it is not read."""
 MAX_LINE = 20_000
 """Bytes in a line of the table; a row has at most 9,233."""
 MAX_BLANK = 1000
@@ -76,50 +81,85 @@ def decode(name: str, encoded: bytes) -> np.ndarray:
     raise PipelineError(f"{name!r} is an image of {kind}; accepted: {IMAGE_SIZE}x{IMAGE_SIZE} L (8-bit grey)")
 
 
+def problem(head: bytes) -> str | None:
+    """Return why the table that begins with `head` is not FER-2013's table; None if it is."""
+    lines = _text(io.BytesIO(head)).read().splitlines()
+    header = _cells(lines[0])[0] if lines else []
+    if set(_NAMES) <= set(header):
+        return None
+    if {"emotion", "pixels"} <= set(header):
+        return "has no column Usage: it is the challenge's train.csv, without val and test"
+    if "pixels" in header:
+        return "has no column emotion: it is the challenge's test.csv, without labels"
+    if "image name" in header:
+        return "is FER+'s table of labels, without images"
+    return f"has the columns {', '.join(header)[:80]!r}"
+
+
 def parse_table(file: IO[bytes]) -> Iterator[Face]:
-    """Yield the faces of the challenge's fer2013.csv in the order of its rows, numbered from 0."""
-    rows = csv.reader(_lines(file), strict=True)
+    """Yield the faces of the challenge's fer2013.csv in the order of its rows, numbered from 0.
+
+    The table may have been saved by a spreadsheet: with semicolons, an index, blank rows, and in UTF-16.
+    """
+    lines = _lines(file)
+    header, delimiter = _cells(next(lines, ""))
+    if set(_NAMES) - set(header) or set(header) - {*_NAMES, *INDEX} or len(set(header)) < len(header):
+        reason = problem(",".join(header).encode()) or f"has the columns {', '.join(header)[:80]!r}"
+        raise PipelineError(f"the table {reason}; accepted: {' or '.join(TABLES)}, with {', '.join(COLUMNS)}")
+    rows = csv.reader(lines, strict=True, delimiter=delimiter)
+    emotion, pixels, usage = map(header.index, _NAMES)
+    number = blank = 0
     try:
-        header = [cell.strip() for cell in next(rows, [])]
-        if sorted(header) != sorted(COLUMNS):
-            raise PipelineError(f"columns {', '.join(header)[:80]!r}; accepted: {', '.join(COLUMNS)}")
-        emotion, pixels, usage = map(header.index, COLUMNS)
-        number = 0
         for row in rows:
-            where = f"line {rows.line_num}"
-            if not row and rows.line_num > 1 + number + MAX_BLANK:
-                raise PipelineError(f"{where} is blank, as many before it; accepted: rows of 2,304 pixels")
-            if not row:
+            where = f"line {1 + rows.line_num}"
+            if not any(cell.strip() for cell in row):
+                blank += 1
+                if blank > MAX_BLANK:
+                    raise PipelineError(f"{where} is blank, as many before it; accepted: rows of 2,304 pixels")
                 continue
-            if len(row) != len(COLUMNS):
-                raise PipelineError(f"{where} has {len(row)} cells; accepted: {', '.join(COLUMNS)}")
+            if len(row) != len(header):
+                raise PipelineError(f"{where} has {len(row)} cells; accepted: {', '.join(header)}")
             yield Face(
-                _look_up(SPLIT_OF, row[usage], "usage", where),
-                _look_up(_CODE_OF, row[emotion], "emotion", where),
+                _look_up(SPLIT_OF, row[usage].strip(), "usage", where),
+                _look_up(_CODE_OF, row[emotion].strip().removesuffix(".0"), "emotion", where),
                 number,
                 _pixels(row[pixels], where),
             )
             number += 1
     except csv.Error as error:
-        raise PipelineError(f"line {rows.line_num} is no line of a CSV table ({error})") from error
+        raise PipelineError(f"line {1 + rows.line_num} is no line of a CSV table ({error})") from error
+
+
+def _cells(header: str) -> tuple[list[str], str]:
+    """Return the names in the first line of a table in lower case, and what is between them: a comma or a semicolon."""
+    delimiter = ";" if ";" in header else ","
+    return [cell.strip().strip('"').casefold() for cell in header.split(delimiter)], delimiter
+
+
+def _text(file: IO[bytes]) -> io.TextIOWrapper:
+    """Return `file` as text in UTF-8, or in UTF-16 if it begins with its mark."""
+    buffered = io.BufferedReader(cast(io.RawIOBase, file))
+    wide = buffered.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    return io.TextIOWrapper(buffered, "utf-16" if wide else "utf-8-sig", newline="")
 
 
 def _lines(file: IO[bytes]) -> Iterator[str]:
     """Yield the lines of `file`; refuses what no line of the table looks like before it fills the memory."""
     number = 0
-    while line := file.readline(MAX_LINE + 1):
-        number += 1
-        if len(line) > MAX_LINE:
-            raise PipelineError(f"line {number} is over {MAX_LINE:,} bytes; accepted: rows of 2,304 pixels")
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "ascii")
-        except UnicodeDecodeError as error:
-            raise PipelineError(f"line {number} is no ASCII text; accepted: {', '.join(COLUMNS)}") from error
+    try:
+        text = _text(file)
+        while line := text.readline(MAX_LINE + 1):
+            number += 1
+            if len(line) > MAX_LINE:
+                raise PipelineError(f"line {number} is over {MAX_LINE:,} letters; accepted: rows of 2,304 pixels")
+            yield line
+    except UnicodeError as error:
+        raise PipelineError(f"line {number + 1} is no text in UTF-8; accepted: {', '.join(COLUMNS)}") from error
 
 
 def _look_up(accepted: dict[str, str], cell: str, what: str, where: str) -> str:
     try:
-        return accepted[cell.strip()]
+        return accepted[cell]
     except KeyError:
         raise PipelineError(f"{where} has the unknown {what} {cell[:40]!r}; accepted: {', '.join(accepted)}") from None
 

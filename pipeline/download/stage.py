@@ -77,17 +77,19 @@ def _get(location: str, origin: str, temporary: Path) -> str:
 
 
 def _copy(path: Path, temporary: Path) -> None:
-    """Copy the archive `path`; of a folder, copy its fer2013.csv, or else pack its folders train/ and test/."""
+    """Copy the archive `path`; of a folder, pack its folders train/ and test/, or else copy the table in it."""
     from pipeline.data.archive import pack
-    from pipeline.data.layouts import TABLE
+    from pipeline.data.layouts import TABLES
 
-    if path.is_dir() and not (path / TABLE).exists():
-        pack(path, temporary)
-        return
-    file = path / TABLE if path.is_dir() else path
-    if not file.is_file() or file.stat().st_size > MAX_BYTES:
-        raise PipelineError(f"{file} is not a regular file of at most {MAX_BYTES:,} bytes")
-    shutil.copyfile(file, temporary)
+    if path.is_dir():
+        tables = [] if (path / "train").is_dir() else [found for name in TABLES for found in sorted(path.rglob(name))]
+        if not tables:
+            pack(path, temporary)
+            return
+        path = tables[0]
+    if not path.is_file() or path.stat().st_size > MAX_BYTES:
+        raise PipelineError(f"{path} is not a regular file of at most {MAX_BYTES:,} bytes")
+    shutil.copyfile(path, temporary)
 
 
 def _kaggle(handle: str) -> Path:
