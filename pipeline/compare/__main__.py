@@ -56,6 +56,7 @@ def compare(tracker: "Tracker", names: list[str], split: str) -> Path:
     table = ranking.aligned(_table(rows))
     print(table + "\n\n" + "\n".join(difference["verdict"] for difference in verdicts))
     tags = {"source": "compare", "compared": ",".join(run.id[:8] for run in found)[:5000]}
+    tracker.experiment_id = tracker.client.get_run(found[0].id).info.experiment_id  # of their dataset
     run_id = tracker.create(f"comparison of {len(rows)} configurations", {}, tags)
     with tracker.active(run_id):
         tracker.log_files(run_id, sorted(folder.iterdir()))
