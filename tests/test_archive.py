@@ -173,6 +173,11 @@ def test_another_table_is_called_what_it_is(tmp_path, content, message):
     refuse(file(tmp_path, content), message, "accepted: fer2013.csv or icml_face_data.csv, with emotion, pixels, Usage")
 
 
+def test_a_tar_of_many_tables_is_refused_before_they_are_read(tmp_path):
+    many = tar_gz(*((f"{i}.csv", TEST) for i in range(6)), ("fer2013.csv", table(ROWS)))
+    refuse(file(tmp_path, many), "holds more than 5 tables")
+
+
 def test_a_zip_made_on_windows_is_read(tmp_path):
     path = write_zip(tmp_path / "x", images())
     for name in NAMES:

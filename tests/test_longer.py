@@ -41,5 +41,5 @@ def test_a_schedule_that_depends_on_the_number_of_epochs_starts_anew_and_says_so
     project.stage("train")
     project.edit("params.yaml", r"epochs: \d+", "epochs: 2")
     printed = project.stage("train").stdout
-    assert "training starts with epoch 1: with schedule=cosine each epoch depends on train.epochs" in printed
+    assert "training starts at epoch 1: with schedule=cosine epochs depend on train.epochs" in printed
     assert "epoch  1:" in printed

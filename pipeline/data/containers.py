@@ -26,6 +26,8 @@ ACCEPTED = (
 MAX_IMAGE = 64 * 1024
 MAX_TABLE = 600 * 2**20
 """Bytes in fer2013.csv; the challenge's has 301 million."""
+MAX_TABLES = 5
+"""Tables in a tar, which are read to find the one of FER-2013."""
 HEAD = 2**14
 """Bytes of a table that hold its first line."""
 MAX_MEMBERS = 200_000
@@ -99,6 +101,8 @@ def _read_tar_members(unpacked: IO[bytes], times: int) -> Iterator[Face]:
                 raise PipelineError(f"{member.name!r} is a link or a device; accepted: plain files")
             if member.isdir() or not member.name.lower().endswith(".csv"):
                 continue
+            if len(found) == MAX_TABLES:
+                raise PipelineError(f"holds more than {MAX_TABLES} tables; {ACCEPTED}")
             stream.left = times * MAX_TABLE
             table = io.BufferedReader(_Bounded(cast(IO[bytes], archive.extractfile(member)), times * MAX_TABLE), HEAD)
             found.append((member.name, problem(table.peek(HEAD))))

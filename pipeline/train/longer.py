@@ -9,29 +9,33 @@ import shutil
 from pathlib import Path
 
 from pipeline.core import paths, provenance
+from pipeline.core.locks import file_lock
 from pipeline.core.schema import Config
 from pipeline.train.checkpoint import Checkpoint
 
 FINISHED = paths.CHECKPOINTS / "finished"
+LOCK = paths.CHECKPOINTS / "finished.lock"
 
 
 def keep(cfg: Config, digest: str, checkpoint: Checkpoint) -> None:
     """Keep the state of the finished training `checkpoint`, and no other one; `digest` identifies the images."""
-    shutil.rmtree(FINISHED, ignore_errors=True)
-    _copy(checkpoint.folder, FINISHED / f"{_key(cfg, digest)}-{cfg.train.epochs}")
+    with file_lock(LOCK):  # DVC's queue may run several trainings at a time
+        shutil.rmtree(FINISHED, ignore_errors=True)
+        _copy(checkpoint.folder, FINISHED / f"{_key(cfg, digest)}-{cfg.train.epochs}")
 
 
 def start(cfg: Config, digest: str, checkpoint: Checkpoint) -> None:
     """Start the training `checkpoint`, if it is new, with the state of a shorter one that has finished."""
     if checkpoint.folder.exists():
         return
-    for kept in FINISHED.glob(f"{_key(cfg, digest)}-*"):
-        if int(kept.name.rpartition("-")[2]) >= cfg.train.epochs:
-            continue
-        if cfg.schedule.name == "constant":
-            _copy(kept, checkpoint.folder)
-        else:
-            print(f"training starts with epoch 1: with schedule={cfg.schedule.name} each epoch depends on train.epochs")
+    with file_lock(LOCK):
+        for kept in FINISHED.glob(f"{_key(cfg, digest)}-*"):
+            if int(kept.name.rpartition("-")[2]) >= cfg.train.epochs:
+                continue
+            if cfg.schedule.name == "constant":
+                _copy(kept, checkpoint.folder)
+            else:
+                print(f"training starts at epoch 1: with schedule={cfg.schedule.name} epochs depend on train.epochs")
 
 
 def _key(cfg: Config, digest: str) -> str:
