@@ -175,6 +175,15 @@ def test_a_training_that_starts_again_from_its_first_epoch_logs_no_point_twice(t
     assert [m.step for m in tracker.client.get_metric_history(run_id, "train/loss")] == [1, 2, 3]
 
 
+def test_the_ui_opens_on_the_experiment_that_has_runs(tracker):
+    other = Tracker(Tracking(uri=None, experiment="synthetic"))
+    assert finding.experiment(tracker) == tracker.experiment_id, "there are no runs yet"
+    other.create("demo", {}, {})
+    assert finding.experiment(tracker) == other.experiment_id
+    tracker.create("run", {}, {})
+    assert finding.experiment(tracker) == tracker.experiment_id
+
+
 def test_a_run_is_found_again_if_its_training_was_killed_before_it_saved_the_id(tracker):
     first = tracker.create("run", {"seed": 1}, {}, checkpoint="abc")
     assert tracker.create("run", {"seed": 1}, {}, checkpoint="abc") == first

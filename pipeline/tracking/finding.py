@@ -19,6 +19,17 @@ def newest(tracker: "Tracker", most: int) -> "list[Run]":
     return list(tracker.client.search_runs(tracker.experiments(), finished, max_results=most))
 
 
+def experiment(tracker: "Tracker") -> str:
+    """Return the id of the experiment of params.yaml's dataset; if it has no runs, of the newest run of this project.
+
+    After `make demo` the only runs are those on synthetic faces.
+    """
+    for experiments in ([tracker.experiment_id], tracker.experiments()):
+        if runs := tracker.client.search_runs(experiments, max_results=1):
+            return runs[0].info.experiment_id
+    return tracker.experiment_id
+
+
 def training(tracker: "Tracker", name: str) -> str:
     """Return the run id of `name`: the beginning of an id, or a registered model.
 

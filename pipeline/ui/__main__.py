@@ -24,11 +24,13 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--port", "-p", type=int, default=port, help="%(default)s by default")
     options, others = parser.parse_known_args(arguments)
     cfg, _ = config.compose([])
+    from pipeline.tracking import finding
     from pipeline.tracking.tracker import Tracker
 
     tracker = Tracker(cfg.tracking)
+    experiment = finding.experiment(tracker)
     if tracker.uri.startswith("http"):
-        print(view.address(tracker.name, tracker.experiment_id))
+        print(view.address(tracker.name, experiment))
         return
     # Not on the command line, which other users of this machine can read: the address may have a password.
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracker.uri}
@@ -41,7 +43,7 @@ def main(arguments: list[str]) -> None:
     if os.fork():  # this process becomes the server, so that signals reach it; the other one ends when it has printed
         os.execve(sys.executable, [sys.executable, "-m", *served], environment)
     if _answers(base := f"http://{options.host}:{options.port}", server):
-        address = view.address(base, tracker.experiment_id)
+        address = view.address(base, experiment)
         print(f"\n{address}", flush=True)
         if sys.stdout.isatty() and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(address)
