@@ -13,3 +13,14 @@ def changed_by(**changes: float | bool | str) -> Augment:
 
 
 AFFINE = changed_by(flip=True, rotation=10.0, zoom=0.1, shift=0.1)
+TRAIN = {
+    "epochs": 1,
+    "batch_size": 16,
+    "label_smoothing": 0.0,
+    "class_weight": "none",
+    "precision": "float32",
+    "patience": None,
+    "restore_best": False,
+    "init": None,
+    "freeze": 0,
+}

@@ -41,3 +41,27 @@ def test_only_plain_normalization_of_images_is_replaced():
     )
     copy = keras.models.clone_model(net, clone_function=normalization.fused)
     assert [type(layer) for layer in copy.layers] == [type(layer) for layer in net.layers]
+
+
+def test_a_frozen_layer_keeps_its_averages(pair):
+    images = np.random.default_rng(4).normal(3, 2, (4, 6, 5, 3)).astype(np.float32)
+    for net in pair:
+        net.layers[0].trainable = False
+        before = net.get_weights()
+        answers = net(images, training=True), net(images, training=False)
+        np.testing.assert_array_equal(*answers)
+        for kept, now in zip(before, net.get_weights(), strict=True):
+            np.testing.assert_array_equal(kept, now)
+
+
+def test_images_in_bfloat16_are_normalized_with_float32_weights(pair):
+    net, _ = pair
+    copy = keras.models.clone_model(net, clone_function=lambda layer: normalization.fused(layer, "mixed_bfloat16"))
+    copy.set_weights(net.get_weights())
+    images = np.random.default_rng(4).normal(3, 2, (4, 6, 5, 3)).astype(np.float32)
+    found = copy(tf.constant(images, tf.bfloat16), training=True)
+    assert found.dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(found, tf.float32), net(images, training=True), atol=0.05)
+    for mine, given in zip(copy.get_weights(), net.get_weights(), strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_allclose(mine, given, rtol=0.01)

@@ -10,9 +10,9 @@ from pipeline.train import optimizers
 
 CONSTANT = Constant(name="constant")
 DECAYED = {
-    "adamw": AdamW(name="adamw", learning_rate=0.1, beta_1=0.9, beta_2=0.999, weight_decay=0.5),
-    "muon": Muon(name="muon", learning_rate=0.1, momentum=0.95, weight_decay=0.5),
-    "sgd": Sgd(name="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.5),
+    "adamw": AdamW(name="adamw", learning_rate=0.1, beta_1=0.9, beta_2=0.999, weight_decay=0.5, clip_norm=None),
+    "muon": Muon(name="muon", learning_rate=0.1, momentum=0.95, weight_decay=0.5, clip_norm=None),
+    "sgd": Sgd(name="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.5, clip_norm=None),
 }
 
 
@@ -50,7 +50,9 @@ def test_muon_moves_a_kernel_by_an_orthogonal_step_and_the_last_layer_as_adam_do
     net = keras.Sequential(
         [keras.Input((8, 8, 2)), layers.Conv2D(6, 3, use_bias=False), layers.Flatten(), layers.Dense(3, use_bias=False)]
     )
-    optimizer = optimizers.build(Muon(name="muon", learning_rate=0.1, momentum=0.95, weight_decay=0.0), CONSTANT, 10)
+    optimizer = optimizers.build(
+        Muon(name="muon", learning_rate=0.1, momentum=0.95, weight_decay=0.0, clip_norm=None), CONSTANT, 10
+    )
     before = net.get_weights()
     gradients = [np.random.default_rng(0).normal(size=w.shape).astype(np.float32) for w in before]
     optimizer.build(net.trainable_variables)
@@ -65,7 +67,9 @@ def test_muon_moves_a_kernel_by_an_orthogonal_step_and_the_last_layer_as_adam_do
 
 def test_muon_leaves_depthwise_kernels_to_adam():
     net = keras.Sequential([keras.Input((8, 8, 4)), layers.SeparableConv2D(6, 3, use_bias=False)])
-    optimizer = optimizers.build(Muon(name="muon", learning_rate=0.1, momentum=0.95, weight_decay=0.0), CONSTANT, 10)
+    optimizer = optimizers.build(
+        Muon(name="muon", learning_rate=0.1, momentum=0.95, weight_decay=0.0, clip_norm=None), CONSTANT, 10
+    )
     before = net.get_weights()
     optimizer.build(net.trainable_variables)
     optimizer.apply([np.random.default_rng(0).normal(size=w.shape).astype(np.float32) for w in before])

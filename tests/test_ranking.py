@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.metrics.constant import constant_class
+from pipeline.metrics.constant import constant_class, still_constant
 from pipeline.sweep import ranking, summary
 
 
@@ -70,3 +70,19 @@ def test_a_class_without_images_says_nothing():
     scores = score(0.5, 1, 0, 0)
     scores["emotions"]["2"]["images"] = 0
     assert constant_class(scores) == "0"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "constant"),
+    [
+        ([0.25, 0.25, 0.25], True),
+        ([0.5, 0.5, 0.5], True),
+        ([0.25, 0.5, 0.25], False),  # another class each time: it moves
+        ([0.25, 0.25, 0.26], False),
+        ([0.25, 0.25], False),
+        ([0.25] * 4, False),  # said once
+    ],
+)
+def test_a_training_that_stays_at_one_class_is_known_after_three_epochs(accuracies, constant):
+    history = [{"epoch": i, "val_accuracy": accuracy} for i, accuracy in enumerate(accuracies, 1)]
+    assert still_constant(history, [25, 50, 25]) is constant

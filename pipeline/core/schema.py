@@ -1,9 +1,10 @@
 """The schema of the configuration: keys, types and bounds."""
 
+import re
 from importlib import import_module
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from pipeline.core import paths
 from pipeline.core.constants import EMOTIONS
@@ -74,6 +75,7 @@ class Adam(Section):
 
     name: Literal["adam"]
     learning_rate: PositiveFloat
+    clip_norm: PositiveFloat | None
     beta_1: Share
     beta_2: Share
 
@@ -83,6 +85,7 @@ class AdamW(Section):
 
     name: Literal["adamw"]
     learning_rate: PositiveFloat
+    clip_norm: PositiveFloat | None
     beta_1: Share
     beta_2: Share
     weight_decay: NotNegative
@@ -93,6 +96,7 @@ class Muon(Section):
 
     name: Literal["muon"]
     learning_rate: PositiveFloat
+    clip_norm: PositiveFloat | None
     momentum: Share
     weight_decay: NotNegative
 
@@ -102,6 +106,7 @@ class Sgd(Section):
 
     name: Literal["sgd"]
     learning_rate: PositiveFloat
+    clip_norm: PositiveFloat | None
     momentum: Share
     weight_decay: NotNegative
 
@@ -156,13 +161,37 @@ class Tracking(Section):
     experiment: Annotated[str, Field(min_length=1)]
 
 
+def _initial_model(name: str) -> str:
+    if not re.fullmatch(r"([^#:]+\.h5|runs:/[^#]+|models:/[^#]+)(#sha256=[0-9a-f]{64})?", name):
+        accepted = "FILE.h5, runs:/RUN_ID, models:/NAME@ALIAS or models:/NAME/VERSION"
+        raise ValueError(f"accepted: {accepted}; #sha256= and the SHA-256 of the .h5 file may follow")
+    return name
+
+
 class Train(Section):
-    """Length, batches and targets of training; `restore_best` saves the epoch with the highest val accuracy."""
+    """Length, batches, targets and start of training; `restore_best` saves the epoch with the highest val accuracy.
+
+    `patience` is in epochs. `freeze` is the number of first layers with weights that are not trained.
+    """
 
     epochs: PositiveInt
     batch_size: PositiveInt
     label_smoothing: Share
+    class_weight: Literal["none", "balanced", "effective"]
+    precision: Literal["float32", "bfloat16"]
+    patience: PositiveInt | None
     restore_best: bool
+    init: Annotated[str, AfterValidator(_initial_model)] | None
+    freeze: Count
+
+    @model_validator(mode="after")
+    def _trained_weights_are_frozen(self) -> "Train":
+        if self.freeze and not self.init:
+            raise ValueError(
+                f"freeze is {self.freeze} and init null; accepted: 0, or init with a trained model, because weights "
+                "that are not trained must come from one"
+            )
+        return self
 
 
 class Evaluate(Section):

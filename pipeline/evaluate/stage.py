@@ -23,10 +23,10 @@ def evaluate(cfg: Config, context: RunContext) -> None:
 
     Raises PipelineError if one of the training's files is missing or damaged.
     """
-    runtime.configure()
     trained, out = paths.Outputs(), context.out
     run, audit = record.read(trained.run), files.read_json(files.require_file(trained.audit))
     history = files.read_csv(files.require_file(trained.history))
+    runtime.load_tensorflow()
 
     from pipeline.data import arrays
     from pipeline.evaluate import report

@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> None:
 
 def evaluate_seeds(outputs: list[paths.Outputs]) -> dict[str, Any]:
     """Return the results of an experiment: of the models in `outputs`, one per seed, and of their ensemble."""
+    runtime.load_tensorflow()
     from pipeline.data import arrays
     from pipeline.metrics import calibration, cost, inference
     from pipeline.metrics.splits import score_splits

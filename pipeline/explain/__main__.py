@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
         options.refuse(args, ("whole",), "without pictures")
     if args.out.suffix.lower() != ".png":
         raise PipelineError(f"{args.out} does not end in .png; accepted: a name that ends in .png")
-    runtime.configure()
+    runtime.load_tensorflow()
     from pipeline.faces.loading import load_classifier
     from pipeline.metrics import gradcam
     from pipeline.plots.explanations import explanations

@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> None:
     if len(found) > 1:
         raise PipelineError(f"{len(found)} files are given: {', '.join(map(str, found))}; accepted: one .h5 file")
     cfg, _ = config.compose(overrides)
-    runtime.configure()
+    runtime.load_tensorflow()
     export(found[0], cfg.data)
 
 

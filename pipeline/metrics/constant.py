@@ -13,3 +13,19 @@ def constant_class(scores: dict[str, Any]) -> str | None:
     if len(recalls) < 2 or sorted(recalls.values()) != [0.0] * (len(recalls) - 1) + [1.0]:
         return None
     return max(recalls, key=lambda name: recalls[name])
+
+
+EPOCHS = 3
+"""Epochs after which a training that still predicts one class is worth a warning."""
+
+
+def still_constant(history: list[dict[str, float]], images: list[int]) -> bool:
+    """Return whether the model predicted one class for every image of val after each of the first epochs.
+
+    `history` must have exactly these epochs. `images` has the number of images of each class in val: a model that
+    predicts one class has its share as accuracy.
+    """
+    shares = [count / sum(images) for count in images]
+    return len(history) == EPOCHS and any(
+        all(abs(row["val_accuracy"] - share) < 1e-6 for row in history) for share in shares
+    )

@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
         options.refuse(args, ("headless",), "without --camera")
     if args.whole:
         options.refuse(args, ("detector",), "with --whole")
-    runtime.configure()
+    runtime.load_tensorflow()
     # As in stderr: a file's name need not be text.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     from pipeline.faces import camera, detection

@@ -22,6 +22,7 @@ from pipeline.sweep import ranking, secrets
 from pipeline.sweep.jobs import label, parent_run, prepare, read_result, run_job
 from pipeline.tracking import registry
 from pipeline.tracking.tracker import Stopped, Tracker
+from pipeline.train.source import pin
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -70,7 +71,7 @@ def search(name: str, settings: space.Search) -> None:
 
 def _key(settings: space.Search, corners: list[Config], digest: str) -> str:
     """Return the fingerprint of everything that decides the results; `digest` is that of the images."""
-    configurations = [corner.model_dump(exclude={"tracking", "evaluate"}) for corner in corners]
+    configurations = [pin(corner).model_dump(exclude={"tracking", "evaluate"}) for corner in corners]
     varied = settings.model_dump(exclude={"trials", "overrides"})
     return provenance.fingerprint({c.model.name for c in corners}, varied, configurations, digest)
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline.core import paths
+from pipeline.core import paths, runtime
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
 from pipeline.faces import options
@@ -18,6 +18,7 @@ from pipeline.faces import options
 def main(arguments: list[str]) -> None:
     """Serve a run, or a registered model, on 127.0.0.1; `python -m pipeline.serve models:/fer2013@champion`."""
     args = _parser().parse_args(arguments)
+    runtime.load_tensorflow()
     from pipeline.models import saved
     from pipeline.tracking import finding, models
 

@@ -17,7 +17,7 @@ def main(arguments: list[str]) -> None:
     args = parser.parse_args(arguments)
     if not 1 <= args.port <= 65535:
         raise PipelineError(f"--port {args.port}; accepted: 1 to 65535")
-    runtime.configure()
+    runtime.load_tensorflow()
     import uvicorn
 
     from pipeline.show import web

@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Override
 from pipeline.core import config, paths, provenance
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
+from pipeline.train.source import pin
 
 WHERE = ("tracking", "hydra/launcher", "hydra.launcher")
 """The keys that choose where a training runs and is logged; they do not change its result."""
@@ -85,7 +86,7 @@ def _values(override: Override) -> list[str]:
 
 def key(jobs: list[Planned], digests: list[str]) -> str:
     """Return the fingerprint of everything that decides the results: configurations, datasets (`digests`) and code."""
-    settings = [(job.swept, job.cfg.model_dump(exclude={"evaluate"})) for job in jobs]
+    settings = [(job.swept, pin(job.cfg).model_dump(exclude={"evaluate"})) for job in jobs]
     return provenance.fingerprint({job.cfg.model.name for job in jobs}, settings, digests)
 
 

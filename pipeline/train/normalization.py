@@ -11,8 +11,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: tf.Tensor | None = None) -> tf.Tensor:
-        """Return the normalized batch, and in training update the moving averages."""
-        if not training:
+        """Return the normalized batch, and in training update the moving averages, unless the layer is frozen."""
+        if not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
@@ -30,10 +30,16 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):  # type: ignore[
         return outputs
 
 
-def fused(layer: keras.Layer) -> keras.Layer:
-    """Return a copy of `layer` with weights of its own, fused if possible."""
+def fused(layer: keras.Layer, policy: str | None = None) -> keras.Layer:
+    """Return a copy of `layer` with weights of its own, fused if possible, and with Keras' dtype `policy`.
+
+    Batch normalization computes in float32 in any case.
+    """
     kind = FusedBatchNormalization if _fusable(layer) else type(layer)
-    return kind.from_config(layer.get_config())
+    config = layer.get_config()
+    if policy:
+        config |= {"dtype": policy, "autocast": not isinstance(layer, keras.layers.BatchNormalization)}
+    return kind.from_config(config)
 
 
 def _fusable(layer: keras.Layer) -> bool:

@@ -14,9 +14,10 @@ def build(optimizer: "Optimizer", schedule: "Schedule", steps: int) -> keras.Opt
     """Return the optimizer of a training of `steps` steps.
 
     Weight decay, if the optimizer has it, is decoupled (Loshchilov and Hutter 2019, arXiv:1711.05101), and does not
-    apply to biases and batch normalization.
+    apply to biases and batch normalization. With `clip_norm`, the gradients of a step are scaled down to this norm of
+    all of them together (Pascanu et al. 2013, arXiv:1211.5063).
     """
-    settings = optimizer.model_dump(exclude={"name"})
+    settings = optimizer.model_dump(exclude={"name", "clip_norm"}) | {"global_clipnorm": optimizer.clip_norm}
     settings["learning_rate"] = rate(schedule, optimizer.learning_rate, steps)
     if optimizer.name == "adam":
         return keras.optimizers.Adam(**settings)

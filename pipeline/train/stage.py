@@ -2,19 +2,23 @@
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core import files, paths, provenance, runtime
 from pipeline.core.locks import exclusive
 from pipeline.core.schema import Config
 from pipeline.core.stage import RunContext
-from pipeline.metrics.constant import constant_class
+from pipeline.metrics.constant import constant_class, still_constant
 from pipeline.train import record
 from pipeline.train.record import Dataset, RunRecord
 
 if TYPE_CHECKING:
     from pipeline.tracking.tracker import Tracker
     from pipeline.train.fit import Fitted
+
+TRY = "try a tenth of optimizer.learning_rate"
+"""What to do if a training does not leave one class."""
 
 
 def train(
@@ -26,7 +30,27 @@ def train(
     `on_epoch` is called with the history after each epoch, and stops the training by raising Stopped. The caller
     discards the checkpoint of a finished training, after recording that it is finished.
     """
+    from pipeline.data import arrays
+
+    arrays.check(paths.arrays(cfg.data.name), cfg.data)
     runtime.configure(context.threads)
+    runtime.load_tensorflow()
+    from pipeline.train.source import initial_model
+
+    hardware = provenance.hardware()
+    hardware["device"] = f"GPU {name}" if (name := runtime.gpu()) else "CPU"
+    print(f"device: {hardware['device'] if name else 'CPU ' + hardware['processor']}")
+    with initial_model(cfg, pinned=context.source in ("dvc repro", "dvc exp")) as (resolved, initial):
+        return _train(resolved, context, initial, hardware, on_epoch)
+
+
+def _train(
+    cfg: Config,
+    context: RunContext,
+    initial: Path | None,
+    hardware: dict[str, Any],
+    on_epoch: Callable[[list[dict[str, float]]], None] | None,
+) -> RunRecord:
     from pipeline.data import arrays
     from pipeline.tracking.tracker import Stopped, Tracker
     from pipeline.train import fit, longer
@@ -34,7 +58,6 @@ def train(
 
     commit, config = provenance.git_commit(), cfg.training
     folder = paths.arrays(cfg.data.name)
-    arrays.check(folder, cfg.data)
     data = Dataset(**arrays.verified(folder))
     key = provenance.fingerprint({cfg.model.name}, config.model_dump(), data.digest, str(context.out.root))
     with exclusive(paths.CHECKPOINTS / f"{key}.lock", "this training"):
@@ -50,6 +73,8 @@ def train(
 
         def after_epoch(history: list[dict[str, float]]) -> None:
             tracker.epochs.follow(run_id, history)
+            if still_constant(history, [cfg.data.counts[name][1] for name in cfg.data.classes]):
+                print(f"warning: after {len(history)} epochs the model predicts one class for every image; {TRY}")
             if on_epoch:
                 try:
                     on_epoch(history)
@@ -59,7 +84,7 @@ def train(
                     raise
 
         with tracker.active(run_id):
-            fitted = fit.fit(config, folder, checkpoint, after_epoch, paths.ROOT)
+            fitted = fit.fit(config, folder, checkpoint, after_epoch, paths.ROOT, initial)
             from pipeline.metrics.scores import score
 
             run = RunRecord(
@@ -73,10 +98,10 @@ def train(
                 val_scores=score(fitted.probabilities, fitted.labels, cfg.data.classes),
                 git_commit=commit,
                 versions=provenance.versions(),
-                hardware=provenance.hardware(),
+                hardware=hardware,
             )
             if only := constant_class(run.val_scores):
-                print(f"warning: the model predicts {only} for every image of val; try another learning rate")
+                print(f"warning: the model predicts {only} for every image of val; {TRY}")
             _write(context.out, fitted, run)
             _log(tracker, context.out, fitted, run)
         if not context.sweep:

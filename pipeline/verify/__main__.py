@@ -18,7 +18,7 @@ def main(_: list[str]) -> None:
         models.append((out.model, out.details))
     if not models:
         raise PipelineError(f"{paths.ROOT} has no trained model in weights/ or models/; `dvc repro` trains one")
-    runtime.configure()
+    runtime.load_tensorflow()
     from pipeline.verify.rescore import differences
 
     wrong = 0
