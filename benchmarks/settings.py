@@ -24,7 +24,8 @@ from pipeline.core.config import compose
 batch = int(value) if changed == "batch" else 32
 steps = 40 * 32 // batch
 chosen = ["augment=affine", "model=seed_cnn", "optimizer=adam", "schedule=constant", "teacher=none"]
-cfg, _ = compose([*chosen, f"train.batch_size={batch}"])
+precision = changed if changed == "bfloat16" else "float32"
+cfg, _ = compose([*chosen, f"train.batch_size={batch}", f"train.precision={precision}"])
 split = arrays.load(data.folder(), "train", cfg.data.classes)
 model = loop.trainable(models.build(cfg.model, 7), cfg.training, len(split))
 labels = targets.targets(7, cfg.train.label_smoothing)
@@ -50,6 +51,7 @@ CHANGES = {
     "steps at once=8": "8 steps in one call",
     "batch=64": "batches of 64",
     "batch=128": "batches of 128",
+    "bfloat16": "train.precision=bfloat16",
 }
 
 

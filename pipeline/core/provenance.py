@@ -1,6 +1,7 @@
 """The provenance of a run: code, versions and hardware."""
 
 import ast
+import functools
 import hashlib
 import json
 import os
@@ -64,6 +65,7 @@ def training_code(architectures: set[str]) -> list[Path]:
     return sorted(paths.ROOT / name for name in names)
 
 
+@functools.cache  # each job of a sweep asks for the same files
 def _without_docstrings(code: str) -> str:
     tree = ast.parse(code)
     for node in ast.walk(tree):
