@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import AdamW, Cosine
@@ -95,6 +96,12 @@ def test_of_equally_good_epochs_the_first_is_the_best():
 def test_divergence_stops_with_a_clear_error(splits, tmp_path):
     with pytest.raises(PipelineError, match=r"diverged.*learning_rate"):
         train(splits, tmp_path / "c", epochs=5, learning_rate=1e30, dense=(8, 8, 4))
+
+
+def test_too_little_memory_is_answered_with_what_to_lower(splits, tmp_path):
+    full = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    with pytest.raises(PipelineError, match=r"too little memory for batches of 16; lower train\.batch_size"):
+        train(splits, tmp_path / "c", stop_after=1, error=full)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def train(
     dense: tuple[int, ...] = (16,),
     learning_rate: float = 0.01,
     stop_after: int | None = None,
+    error: BaseException | type[BaseException] = KeyboardInterrupt,
     seen: list[float] | None = None,
     optimizer: Optimizer = ADAM,
     schedule: Schedule = CONSTANT,
@@ -44,7 +45,7 @@ def train(
 ) -> tuple[keras.Model, State]:
     """Train a small network of the seed's shape with the checkpoint in `folder`; return it and the state.
 
-    `settings` are keys of `train`, by default three epochs. It is interrupted after `stop_after` epochs.
+    `settings` are keys of `train`, by default three epochs. After `stop_after` epochs, `error` is raised.
     """
     runtime.deterministic(7)
     options = Options(name="seed_cnn", filters=4, dense=list(dense), dropout=0.3)
@@ -54,7 +55,7 @@ def train(
         if seen is not None:
             seen.append(history[-1]["epoch"])
         if len(history) == stop_after:
-            raise KeyboardInterrupt
+            raise error
 
     config = TrainingConfig(
         data=TrainingData(name="fer2013", classes=["happy", "sad"]),
