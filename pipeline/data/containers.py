@@ -10,7 +10,7 @@ import re
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, cast
@@ -47,10 +47,10 @@ def read_csv(path: Path, times: int) -> Iterator[Face]:
         yield from _read_table(file, times)
 
 
-def read_zip(path: Path, times: int) -> Iterator[Face]:
+def read_zip(path: Path, times: int, classes: Collection[str]) -> Iterator[Face]:
     """Yield the faces of a zip: of its images in train/ and test/, or else of its fer2013.csv."""
     with _Zip(path, times * MAX_INDEX) as file, zipfile.ZipFile(file) as archive:
-        images, tables = _find(archive, times * MAX_MEMBERS)
+        images, tables = _find(archive, times * MAX_MEMBERS, classes)
         for image in sorted(images, key=lambda image: (SPLITS.index(image[0]), image[2], image[1])):
             name = images[image].filename
             with archive.open(images[image]) as member:
@@ -154,7 +154,7 @@ _Images = dict[tuple[str, str, int], zipfile.ZipInfo]
 """Split, emotion and number of each image, with its record in the index."""
 
 
-def _find(archive: zipfile.ZipFile, most: int) -> tuple[_Images, list[zipfile.ZipInfo]]:
+def _find(archive: zipfile.ZipFile, most: int, classes: Collection[str]) -> tuple[_Images, list[zipfile.ZipInfo]]:
     """Return the images in train/ and test/, and the tables and tars, which may hold a table."""
     images: _Images = {}
     tables: list[zipfile.ZipInfo] = []
@@ -164,7 +164,7 @@ def _find(archive: zipfile.ZipFile, most: int) -> tuple[_Images, list[zipfile.Zi
             tops.add(match[1] or "")
             if len(tops) > 1:
                 raise PipelineError(f"train/ and test/ are in {sorted(tops)}; accepted: in one folder, or in none")
-            image = parse_name(match[2])
+            image = parse_name(match[2], classes)
             if (other := images.setdefault(image, member)) is not member:
                 raise PipelineError(
                     f"{other.filename!r} and {member.filename!r} are both {' '.join(map(str, image))}; "
