@@ -22,6 +22,10 @@ ClassName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9_ -]{0,38}[a-z0-9])?$")
 """The name of a class: of a folder in an archive, and of a key in a configuration."""
 
 
+MOST_CLASSES = 256
+"""Classes of a dataset: labels have 8 bits."""
+
+
 class Data(Section):
     """The dataset: its sources, the classes to train on, and the number of images it must have.
 
@@ -41,6 +45,8 @@ class Data(Section):
     def _consistent(self) -> "Data":
         if len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes {self.classes} names a class twice")
+        if len(self.counts) > MOST_CLASSES:
+            raise ValueError(f"counts has {len(self.counts)} classes; accepted: at most {MOST_CLASSES}")
         if unknown := [c for c in self.classes if c not in self.counts]:
             known = ", ".join(map(repr, self.counts))
             raise ValueError(f"classes has {unknown[0]!r}, and counts has not; accepted: {known}")

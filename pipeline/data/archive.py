@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -39,16 +40,23 @@ def read(
     hold grow with the number of `images` that are expected. Raises PipelineError, which names the archive `label` (or
     its path), on anything that is damaged, hostile or not FER-2013.
     """
-    try:
+    with damage_named(label or str(path)):
         kind, times = suffix(path), max(1, math.ceil(images / FER2013))
         yield from read_zip(path, times, classes) if kind == ".zip" else _TABLES[kind](path, times)
+
+
+@contextmanager
+def damage_named(label: str, accepted: str = ACCEPTED) -> Iterator[None]:
+    """Raise what a reader of archives raises as a PipelineError, which names the archive `label`."""
+    try:
+        yield
     except PipelineError as error:
-        raise PipelineError(f"{label or path}: {error}") from error
+        raise PipelineError(f"{label}: {error}") from error
     except _DAMAGE as error:
         reason = str(error) or type(error).__name__
-        raise PipelineError(f"{label or path}: damaged or cut short ({reason}); {ACCEPTED}") from error
+        raise PipelineError(f"{label}: damaged or cut short ({reason}); {accepted}") from error
     except OSError as error:
-        raise PipelineError(f"{label or path}: cannot be read ({error.strerror or error})") from error
+        raise PipelineError(f"{label}: cannot be read ({error.strerror or error})") from error
 
 
 def suffix(path: Path) -> str:

@@ -1,0 +1,176 @@
+"""Finds the labelled pictures in a source, and reads them one at a time."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, NamedTuple
+
+from pipeline.core.errors import PipelineError
+from pipeline.data import archive
+from pipeline.data.archive import damage_named
+from pipeline.faces.media import PICTURES
+from pipeline.prepare import pictures, tables
+from pipeline.prepare.layout import Place, places
+from pipeline.prepare.names import split_of
+from pipeline.prepare.pictures import Picture
+from pipeline.prepare.sources import ACCEPTED, entries
+from pipeline.prepare.tables import Columns
+
+PACKED = (".tar", ".tar.gz", ".tgz", ".zip")
+
+
+class Plan(NamedTuple):
+    """What is read of a source: pictures by their place, or tables of pixels, or the challenge's packed table.
+
+    `left` are the files that are not read: reason -> names.
+    """
+
+    images: dict[str, Place]
+    tables: dict[str, Columns]
+    packed: bool
+    left: dict[str, list[str]]
+
+
+class Labelled(NamedTuple):
+    """A picture with its name in the source, its split (None if the source has none) and its label there."""
+
+    name: str
+    split: str | None
+    label: str
+    picture: Picture
+
+
+def plan(path: Path, inside: str) -> Plan:
+    """Return what is to be read of `path`, by the names of its files and the first lines of its tables.
+
+    Raises PipelineError, which names `path`, if it is damaged or hostile, or nothing is understood.
+    """
+    with damage_named(str(path), ACCEPTED):
+        return _plan(path, inside)
+
+
+def _plan(path: Path, inside: str) -> Plan:
+    names: Counter[str] = Counter()
+    heads: dict[str, Columns | None] = {}
+    for entry in entries(path, inside):
+        names[entry.name] += 1
+        if entry.name.lower().endswith((".csv", ".csv.gz")):
+            with entry.open() as file:
+                heads[entry.name] = tables.columns(file.read(tables.HEAD))
+    if twice := [name for name, n in names.items() if n > 1]:
+        raise PipelineError(f"holds {twice[0]} twice; accepted: every name once")
+    images = [name for name in names if PurePosixPath(name).suffix.lower() in PICTURES]
+    others = [name for name in names if name not in heads and name not in set(images)]
+    if images:
+        return _of_images(path, inside, images, heads, others)
+    if any(heads.values()):
+        chosen, left = _choose({name: found for name, found in heads.items() if found and found.pixels is not None})
+        left |= _no(heads, chosen, left)
+        if chosen:
+            return Plan({}, chosen, False, left | ({"no pictures": others} if others else {}))
+    if path.is_file() and len([name for name in others if name.lower().endswith(PACKED)]) == 1:
+        return Plan({}, {}, True, {})
+    kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
+    found = ", ".join(f"{n} with {kind}" for kind, n in kinds.most_common(4)) or "no file"
+    raise PipelineError(
+        f"{inside or 'it'} has no labelled picture ({found}); accepted: a folder of pictures for each class "
+        f"({' '.join(sorted(PICTURES))}), or a .csv table with the columns label and pixels, or label and file"
+    )
+
+
+def _of_images(path: Path, inside: str, images: list[str], heads: dict[str, Columns | None], others: list[str]) -> Plan:
+    found, left = places(images)
+    listing = {name: columns for name, columns in heads.items() if columns and columns.files is not None}
+    if listing and len({place.label for place in found.values()}) < 2:
+        chosen, left = _choose(listing)
+        found = _by_table(path, inside, chosen, images)
+        left |= _no(heads, chosen, left)
+        if unnamed := [name for name in images if name not in found]:
+            left["in no row of the table"] = unnamed
+    elif heads:
+        left["tables, beside folders of pictures"] = list(heads)
+    return Plan(found, {}, False, left | ({"no pictures": others} if others else {}))
+
+
+def _no(
+    heads: dict[str, Columns | None], chosen: dict[str, Columns], left: dict[str, list[str]]
+) -> dict[str, list[str]]:
+    known = {*chosen, *(name for names in left.values() for name in names)}
+    unusable = [name for name in heads if name not in known]
+    return {"tables without labels, or without pictures": unusable} if unusable else {}
+
+
+def _choose(usable: dict[str, Columns]) -> tuple[dict[str, Columns], dict[str, list[str]]]:
+    """Return the tables to read: the one with splits, or those that are splits by their names, or the only one."""
+    divided = {name: columns for name, columns in usable.items() if columns.splits is not None}
+    named = {name: columns for name, columns in usable.items() if _split_of_table(name)}
+    chosen = divided or named or usable
+    if len(chosen) > 1 and (divided or len({_split_of_table(name) for name in chosen}) < len(chosen)):
+        raise PipelineError(
+            f"{' and '.join(sorted(chosen)[:3])} are tables of labelled pictures; accepted: one with a column of "
+            "splits, or tables called train.csv, val.csv and test.csv"
+        )
+    rest = [name for name in usable if name not in chosen]
+    return chosen, {"tables, beside those that were read": rest} if rest else {}
+
+
+def _split_of_table(name: str) -> str | None:
+    return split_of(PurePosixPath(name).name.partition(".")[0])
+
+
+def _by_table(path: Path, inside: str, chosen: dict[str, Columns], images: list[str]) -> dict[str, Place]:
+    """Return the place of each of `images` that a row of the tables names: by the end of its name."""
+    ends: defaultdict[str, list[str]] = defaultdict(list)
+    for image in images:
+        ends[PurePosixPath(image).name].append(image)
+    found: dict[str, Place] = {}
+    for entry in entries(path, inside):
+        if entry.name not in chosen:
+            continue
+        with entry.open() as file:
+            for row in tables.rows(file, chosen[entry.name], entry.name):
+                wanted = row.content.replace("\\", "/").removeprefix("./").lstrip("/")
+                named = [i for i in ends[wanted.rpartition("/")[2]] if i == wanted or i.endswith(f"/{wanted}")]
+                if len(named) != 1 or named[0] in found:
+                    count = "a picture that another row has" if len(named) == 1 else f"{len(named)} pictures"
+                    raise PipelineError(f"{entry.name}, line {row.line}: {wanted[:100]!r} is {count}; accepted: one")
+                found[named[0]] = Place(row.split or _split_of_table(entry.name), row.label)
+    return found
+
+
+def labelled(path: Path, inside: str, chosen: Plan, broken: list[str] | None) -> Iterator[Labelled]:
+    """Yield what `chosen` says, in the order of the source; pictures that cannot be read are added to `broken`.
+
+    With `broken` None, the first of them raises PipelineError.
+    """
+    with damage_named(str(path), ACCEPTED):
+        yield from _labelled(path, inside, chosen, broken)
+
+
+def _labelled(path: Path, inside: str, chosen: Plan, broken: list[str] | None) -> Iterator[Labelled]:
+    if chosen.packed:
+        for face in archive.read(path):
+            picture = Picture(face.pixels, (len(face.pixels),) * 2, False)
+            yield Labelled(f"row {face.number}", face.split, face.emotion, picture)
+        return
+    for entry in entries(path, inside):
+        if place := chosen.images.get(entry.name):
+            try:
+                picture = pictures.read(entry.read(), entry.name)
+            except PipelineError as error:
+                if broken is None:
+                    raise PipelineError(f"{error}; --skip-broken leaves such files out") from error
+                broken.append(entry.name)
+            else:
+                yield Labelled(entry.name, *place, picture)
+        elif entry.name in chosen.tables:
+            with entry.open() as file:
+                yield from _of_table(file, entry.name, chosen.tables[entry.name])
+
+
+def _of_table(file: IO[bytes], name: str, columns: Columns) -> Iterator[Labelled]:
+    for row in tables.rows(file, columns, name):
+        where = f"{name}, line {row.line}"
+        grey = tables.square(row.content, where)
+        picture = Picture(pictures.resize(grey, where), (len(grey), len(grey)), False)
+        yield Labelled(where, row.split or _split_of_table(name), row.label, picture)
