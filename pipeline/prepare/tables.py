@@ -10,6 +10,7 @@ from typing import IO, NamedTuple, cast
 import numpy as np
 
 from pipeline.core.errors import PipelineError
+from pipeline.data.containers import MAX_TABLE, Bounded
 from pipeline.prepare.names import split_of
 
 LABELS = ("emotion", "label", "labels", "class", "expression", "category", "target")
@@ -19,6 +20,7 @@ SPLITS = ("usage", "split", "set", "subset", "partition")
 MAX_LINE = 2**18
 """Letters of the longest line: a picture of 256x256 pixels has no more."""
 MAX_ROWS = 1_000_000
+MAX_BYTES = 5 * MAX_TABLE
 HEAD = 2**14
 
 
@@ -97,7 +99,7 @@ def square(text: str, where: str) -> np.ndarray:
 
 def _text(file: IO[bytes]) -> io.TextIOWrapper:
     """Return `file` as text in UTF-8, or in UTF-16 if it begins with its mark."""
-    buffered = io.BufferedReader(cast(io.RawIOBase, file))
+    buffered = io.BufferedReader(Bounded(file, MAX_BYTES, "a table of images has"))
     wide = buffered.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     return io.TextIOWrapper(buffered, "utf-16" if wide else "utf-8-sig", errors="replace", newline="")
 

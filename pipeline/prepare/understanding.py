@@ -1,6 +1,7 @@
 """Reads a source as a dataset: classes, splits, and the pixels of every image."""
 
 from collections import Counter
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -48,8 +49,12 @@ class Understood(NamedTuple):
 
     def counts(self) -> dict[str, list[int]]:
         """Return the number of images of each class in train, val and test."""
-        found = Counter((image.label, split) for image, split in zip(self.images, self.splits, strict=True))
-        return {label: [found[label, split] for split in SPLITS] for label in sorted({i.label for i in self.images})}
+        return _counts((image.label, split) for image, split in zip(self.images, self.splits, strict=True))
+
+
+def _counts(images: Iterable[tuple[str, str | None]]) -> dict[str, list[int]]:
+    found = Counter(images)
+    return {label: [found[label, split] for split in SPLITS] for label in sorted({label for label, _ in found})}
 
 
 def understand(source: Path, options: Options, pixels: IO[bytes]) -> Understood:
@@ -61,6 +66,7 @@ def understand(source: Path, options: Options, pixels: IO[bytes]) -> Understood:
     codes = any(columns.label == "emotion" for columns in plan.tables.values())
     names = Names(options.mapped, options.keep_names, codes)
     _check_labels([(place.split, place.label) for place in plan.images.values()], names)
+    _check_not_fer2013(source, _counts((names(place.label), place.split) for place in plan.images.values()))
     images, labels, sizes, colour = [], set(), Counter[tuple[int, int]](), 0
     broken: list[str] = []
     with progress(f"reading {source}", len(plan.images) or None, "images") as advance:
@@ -92,9 +98,10 @@ def _check_labels(labels: list[tuple[str | None, str]], names: Names) -> None:
 def _check_classes(source: Path, images: list[Image], names: Names) -> None:
     classes = sorted({image.label for image in images})
     if not 2 <= len(classes) <= MOST_CLASSES:
+        number = "one class" if len(classes) == 1 else f"{len(classes)} classes"
         shown = f" ({', '.join(classes[:5])}{', ...' if len(classes) > 5 else ''})" if classes else ""
         raise PipelineError(
-            f"{source} has {len(images):,} labelled pictures of {len(classes)} classes{shown}; accepted: 2 to "
+            f"{source} has {len(images):,} labelled pictures of {number}{shown}; accepted: 2 to "
             f"{MOST_CLASSES} classes, a folder of pictures or a label for each"
         )
     if unused := sorted(set(names.given) - set(names.found)):
@@ -129,6 +136,10 @@ def _check_counts(source: Path, found: Understood) -> None:
         raise PipelineError(
             f"{source} has only images in test that are in train too; accepted: a test split of its own"
         )
+    _check_not_fer2013(source, counts)
+
+
+def _check_not_fer2013(source: Path, counts: dict[str, list[int]]) -> None:
     if counts == yaml.safe_load((paths.CONF / "data" / "fer2013.yaml").read_text("utf-8"))["counts"]:
         raise PipelineError(
             f"{source} is FER-2013 itself, or has its counts: `python -m pipeline.use data=fer2013` and "
