@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from pipeline.prepare import pictures, splits
 from pipeline.prepare.__main__ import main
 from pipeline.prepare.names import class_of, split_of
 from tests.archives import image, pixels, row, table, tar_gz, write_folder, write_zip
+from tests.conftest import with_dvc
 
 
 def drawn(names: list[str], side: int = 48, colour: bool = False) -> dict[str, bytes]:
@@ -462,3 +464,44 @@ def test_another_archive_than_the_recorded_one_is_refused_by_the_stage(tmp_path,
     assert "`python -m pipeline.prepare FOLDER_OR_ARCHIVE --name mine --force`" in message
     assert len(message.splitlines()) == 1
     assert not [*(own / "data/raw/mine").iterdir()]
+
+
+# The stages
+
+
+@pytest.mark.slow
+def test_the_example_of_the_page_runs_from_the_pictures_to_the_report(project):
+    page = (paths.ROOT / "docs/own-data.md").read_text()
+    commands = re.search(r"## An example\n[^\n]*\n\n((?: {4}[^\n]+\n)+)", page)[1]
+    printed = with_dvc(project).run("sh", "-ec", commands).stdout
+    assert "classes: disgust -> contempt, fear -> yawning" in printed
+    assert "  contempt      6    1     1\n" in printed
+    report = project.path("results/report.html").read_text()
+    assert "patch_cnn on mine" in report
+    assert "52.43%" not in report
+    details = json.loads(project.path("results/details.json").read_text())
+    classes = ["angry", "contempt", "happy", "neutral", "sad", "surprise", "yawning"]
+    assert list(details["test"]["emotions"]) == classes
+    assert json.loads(project.path("results/run.json").read_text())["config"]["data"]["classes"] == classes
+    project.stage("explain", "--data", "mine", "--model", "models/model.h5")
+
+
+@pytest.mark.slow
+def test_three_classes_are_trained_swept_and_used(project):
+    source = write_folder(project.path("own"), drawn(files("Contempt", "yawning", "Happiness", n=16), 100, colour=True))
+    project.stage("prepare", str(source), "--name", "mine")
+    for stage in ("download", "preprocess"):
+        project.stage(stage, "data=mine")
+    project.stage("train", "-m", "data=mine", "model=linear", "seed=1,2")
+    (sweep,) = project.path("multirun").iterdir()
+    assert "2 runs" in project.stage("compare", sweep.name).stdout
+    project.stage("use", "data=mine", "model=linear")
+    for stage in ("preprocess", "train", "evaluate"):
+        project.stage(stage)
+    details = json.loads(project.path("results/details.json").read_text())
+    counts = {name: row["images"] for name, row in details["test"]["emotions"].items()}
+    assert counts == {"contempt": 2, "happy": 2, "yawning": 2}
+    predicted = project.stage("predict", str(source / "yawning/1.png"), "--whole", "--model", "models/model.h5")
+    assert "models/model.h5: contempt, happy, yawning" in predicted.stderr
+    refused = project.stage("train", "data=mine", "data.classes=[contempt,smile]", check=False)
+    assert "accepted: 'contempt', 'happy', 'yawning'" in refused.stderr

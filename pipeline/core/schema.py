@@ -1,9 +1,10 @@
 """The schema of the configuration: keys, types and bounds."""
 
+import re
 from importlib import import_module
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializeAsAny, field_validator, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, model_validator
 
 from pipeline.core import paths
 from pipeline.core.constants import EMOTIONS
@@ -18,8 +19,15 @@ from pipeline.core.section import (
     Share,
 )
 
-ClassName = Annotated[str, Field(pattern=r"^[a-z]([a-z0-9_ -]{0,38}[a-z0-9])?$")]
-"""The name of a class: of a folder in an archive, and of a key in a configuration."""
+
+def _class_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z](?:[a-z0-9_ -]{0,38}[a-z0-9])?", name):
+        raise ValueError("accepted: small letters, digits, -, _ and spaces, at most 40, a letter first")
+    return name
+
+
+ClassName = Annotated[str, AfterValidator(_class_name)]
+"""The name of a class, which is the name of a folder in its archive."""
 
 
 MOST_CLASSES = 256

@@ -128,5 +128,6 @@ def _help(data: Data) -> str:
         return f"; `python -m pipeline.prepare FOLDER_OR_ARCHIVE --name {data.name} --force` writes it again"
     return (
         f"\nTo get the dataset, set data.archive in conf/data/{data.name}.yaml, or {VARIABLE}=/path/to/fer2013.zip, "
-        "or KAGGLE_USERNAME and KAGGLE_KEY for Kaggle; `make demo` needs no dataset."
+        "or KAGGLE_USERNAME and KAGGLE_KEY for Kaggle; `make demo` needs no dataset. For another dataset: "
+        "`python -m pipeline.prepare FOLDER_OR_ARCHIVE --name NAME`."
     )

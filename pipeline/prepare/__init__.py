@@ -1,1 +1,1 @@
-"""Turn a folder, an archive or a table of your own into a dataset: an archive, and an option of conf/data/."""
+"""Make a dataset of your own pictures: an archive, and an option of conf/data/."""

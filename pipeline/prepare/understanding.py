@@ -18,7 +18,7 @@ from pipeline.prepare.splits import Image
 
 SHARE = 0.1
 """Share of the training images that becomes val or test, if the source has none and no option states another."""
-MOST_CLASSES = 100
+MOST_CLASSES = 50
 
 
 class Options(NamedTuple):
