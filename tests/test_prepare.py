@@ -299,7 +299,7 @@ def test_words_that_yaml_reads_otherwise_stay_names(tmp_path, own, prepare):
 # Splits
 
 
-def test_equal_images_do_not_straddle_the_splits_that_are_drawn(tmp_path, own, prepare):
+def test_equal_images_do_not_straddle_the_splits_that_are_drawn(tmp_path, own, prepare, capsys):
     members = drawn(files("happy", "sad", n=30))
     members |= {name.replace("/", "/copy"): content for name, content in members.items() if name[-5] in "02468"}
     prepare(write_folder(tmp_path / "source", members))
@@ -308,6 +308,7 @@ def test_equal_images_do_not_straddle_the_splits_that_are_drawn(tmp_path, own, p
         where.setdefault(face.pixels.tobytes(), set()).add(face.split)
     assert len(where) == 60
     assert all(len(found) == 1 for found in where.values())
+    assert "equal images: 30 copies of others; 0 have two classes" in capsys.readouterr().out
 
 
 def test_what_the_source_has_in_test_too_stays_in_train():
@@ -346,7 +347,7 @@ def test_equal_images_in_the_splits_of_the_source_are_counted_and_stay(tmp_path,
         ),
         (drawn(files("Happy", "happy", "sad")), (), "'Happy' and 'happy' are both the class happy"),
         (drawn(files("happy", "sad", n=2)), (), "the class happy has too few different images"),
-        (drawn(files("test/happy", "test/sad")), (), "has images of test, and none of train"),
+        (drawn(files("test/happy", "test/sad")), (), "the source has images of test, and none of train"),
         (drawn(files("train/happy", "train/sad", "test/happy")), (), "no images of sad in test"),
         (drawn(SPLIT) | drawn(files("training/happy")), (), "train/ and training/ are both train"),
         (
@@ -439,6 +440,14 @@ def test_a_dataset_of_the_name_is_not_replaced_without_force(tmp_path, own, prep
     prepare(source, "--force")
 
 
+def test_names_of_folders_cannot_write_into_the_option(tmp_path, own, prepare):
+    source = write_folder(tmp_path / "source", drawn([*SPLIT, "train/ha\nclasses: [x]/1.png"]))
+    with pytest.raises(PipelineError, match="is no name that can be printed"):
+        prepare(source)
+    (tmp_path / "x.csv").write_bytes(listing("happy sad").replace(b"happy", b'"ha\nclasses: [x]"'))
+    assert set(prepare(tmp_path / "x.csv")) == {"ha_classes_ _x", "sad"}
+
+
 def test_a_dry_run_writes_nothing(tmp_path, own, capsys):
     before = state(own)
     main.__wrapped__([str(write_folder(tmp_path / "source", drawn(SPLIT))), "--name", "mine", "--dry-run"])
@@ -494,7 +503,7 @@ def test_three_classes_are_trained_swept_and_used(project):
         project.stage(stage, "data=mine")
     project.stage("train", "-m", "data=mine", "model=linear", "seed=1,2")
     (sweep,) = project.path("multirun").iterdir()
-    assert "2 runs" in project.stage("compare", sweep.name).stdout
+    assert re.search(r"\| 1 \|[^|]*\| 2 +\|", project.stage("compare", sweep.name).stdout)
     project.stage("use", "data=mine", "model=linear")
     for stage in ("preprocess", "train", "evaluate"):
         project.stage(stage)

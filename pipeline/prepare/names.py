@@ -47,10 +47,16 @@ def class_of(name: str) -> str:
     try:
         return _CLASS.validate_python(" ".join(cleaned.split()))
     except ValidationError:
+        shown = printable(name[:60])
         raise PipelineError(
-            f"{name[:60]!r} is no name of a class; accepted: letters, digits, -, _ and spaces, a letter first, at most "
-            f"40; `--map {name[:60]}=NAME` gives it another name"
+            f"{shown!r} is no name of a class; accepted: letters, digits, -, _ and spaces, a letter first, at most "
+            f"40; `--map {shown}=NAME` gives it another name"
         ) from None
+
+
+def printable(name: str) -> str:
+    """Return `name` in one line, with ? for what cannot be printed."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 class Names:
@@ -94,4 +100,4 @@ class Names:
 
     def changes(self) -> list[str]:
         """Return a text for each name that is not its class: `anger -> angry`."""
-        return [f"{name} -> {mapped}" for name, mapped in sorted(self.found.items()) if name != mapped]
+        return [f"{printable(name)} -> {mapped}" for name, mapped in sorted(self.found.items()) if name != mapped]

@@ -47,8 +47,11 @@ def entries(path: Path, inside: str = "") -> Iterator[Entry]:
     """
     prefix = f"{inside.strip('/')}/" if inside.strip("/") else ""
     for entry in _reader(path)(path):
-        if not _HIDDEN.fullmatch(entry.name) and entry.name.startswith(prefix):
-            yield entry._replace(name=entry.name.removeprefix(prefix))
+        if _HIDDEN.fullmatch(entry.name) or not entry.name.startswith(prefix):
+            continue
+        if not entry.name.isprintable():
+            raise PipelineError(f"{entry.name!a} is no name that can be printed; accepted: text in UTF-8, in one line")
+        yield entry._replace(name=entry.name.removeprefix(prefix))
 
 
 def is_table(path: Path) -> bool:

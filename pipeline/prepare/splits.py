@@ -75,3 +75,11 @@ def straddling(images: list[Image], splits: list[str]) -> dict[str, int]:
         for one, other in pairs
     }
     return {pair: n for pair, n in counts.items() if n}
+
+
+def conflicting(images: list[Image]) -> int:
+    """Return how many of `images` have an equal one of another class."""
+    labels: defaultdict[bytes, set[str]] = defaultdict(set)
+    for image in images:
+        labels[image.digest].add(image.label)
+    return sum(len(labels[image.digest]) > 1 for image in images)

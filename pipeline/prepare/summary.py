@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.core.constants import IMAGE_SIZE, SPLITS
 from pipeline.prepare import splits
+from pipeline.prepare.names import printable
 from pipeline.prepare.understanding import Understood
 
 SHOWN = 3
@@ -15,7 +16,7 @@ def facts(source: Path, found: Understood, seed: int) -> list[str]:
     size = f"{IMAGE_SIZE}x{IMAGE_SIZE}"
     sizes = [f"{width}x{height} ({n:,})" for (width, height), n in found.sizes.most_common(SHOWN)]
     sizes += [f"{len(found.sizes) - SHOWN:,} more"] if len(found.sizes) > SHOWN else []
-    lines = [f"{ascii(source.name)[1:-1]}: {len(found.images):,} images of {len(found.counts())} classes"]
+    lines = [f"{printable(source.resolve().name)}: {len(found.images):,} images of {len(found.counts())} classes"]
     lines.append(f"sizes: {', '.join(sizes)}" + ("" if set(found.sizes) == {(48, 48)} else f"; resized to {size}"))
     if oblong := sum(n for (width, height), n in found.sizes.items() if width != height):
         lines.append(f"not square: {oblong:,}; the whole picture is squeezed to {size}")
@@ -27,13 +28,17 @@ def facts(source: Path, found: Understood, seed: int) -> list[str]:
         f"{seed}, equal images together"
         for split, share in found.divided.items()
     ]
+    if copies := len(found.images) - len({image.digest for image in found.images}):
+        lines.append(
+            f"equal images: {copies:,} copies of others; {splits.conflicting(found.images):,} have two classes"
+        )
     pairs = splits.straddling(found.images, found.splits)
     lines += [f"equal images in two splits of the source: {n:,} {pair}" for pair, n in pairs.items()]
     return lines + [_left(reason, names) for reason, names in found.left.items()]
 
 
 def _left(reason: str, names: list[str]) -> str:
-    shown = ", ".join(ascii(name)[1:-1] for name in names[:SHOWN])
+    shown = ", ".join(printable(name) for name in names[:SHOWN])
     return f"left out, {reason}: {len(names):,} ({shown}{', ...' if len(names) > SHOWN else ''})"
 
 

@@ -69,7 +69,7 @@ def understand(source: Path, options: Options, pixels: IO[bytes]) -> Understood:
     _check_not_fer2013(source, _counts((names(place.label), place.split) for place in plan.images.values()))
     images, labels, sizes, colour = [], set(), Counter[tuple[int, int]](), 0
     broken: list[str] = []
-    with progress(f"reading {source}", len(plan.images) or None, "images") as advance:
+    with progress("reading", len(plan.images) or None, "images") as advance:
         for found in reading.labelled(source, options.inside, plan, broken if options.skip_broken else None):
             picture = found.picture
             pixels.write(picture.face.tobytes())
@@ -113,7 +113,10 @@ def _check_classes(source: Path, images: list[Image], names: Names) -> None:
 def _divided(found: set[str | None], options: Options) -> dict[str, float]:
     """Return the share of train that is to become each split that is not in `found`, the splits of the source."""
     if not found & {None, "train"}:
-        raise PipelineError(f"has images of {' and '.join(sorted(map(str, found)))}, and none of train; accepted: both")
+        raise PipelineError(
+            f"the source has images of {' and '.join(sorted(map(str, found)))}, and none of train; accepted: both, or "
+            "no splits; `--inside FOLDER` reads one folder, whose own name does not count"
+        )
     shares = {"test": options.test_share, "val": options.val_share}
     for split, share in shares.items():
         if split in found and share is not None:
