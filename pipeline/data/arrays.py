@@ -60,7 +60,10 @@ def load(folder: Path, split: str, classes: list[str]) -> Split:
 
 def names(folder: Path) -> list[str]:
     """Return all classes of the dataset in `folder`, in the order of its labels."""
-    return sorted(_described(folder)["settings"]["counts"])
+    try:
+        return sorted(_described(folder)["settings"]["counts"])
+    except (KeyError, TypeError) as error:
+        raise PipelineError(f"{folder}/data.json names no classes; {_ways(folder)}") from error
 
 
 def clean_test(folder: Path, split: Split) -> np.ndarray:
