@@ -68,8 +68,11 @@ def _plan(path: Path, inside: str) -> Plan:
         left |= _no(heads, chosen, left)
         if chosen:
             return Plan({}, chosen, False, left | ({"no pictures": others} if others else {}))
-    if path.is_file() and len([name for name in others if name.lower().endswith(PACKED)]) == 1:
+    inner = [name for name in others if name.lower().endswith(PACKED)]
+    if path.is_file() and len(inner) == 1 and not inner[0].lower().endswith(".zip"):
         return Plan({}, {}, True, {})
+    if inner:
+        raise PipelineError(f"holds no pictures, and the archive {inner[0]}; accepted: what is in that, unpacked")
     kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
     found = ", ".join(f"{n} with {kind}" for kind, n in kinds.most_common(4)) or "no file"
     raise PipelineError(
@@ -143,16 +146,16 @@ def labelled(path: Path, inside: str, chosen: Plan, broken: list[str] | None) ->
 
     With `broken` None, the first of them raises PipelineError.
     """
-    with damage_named(str(path), ACCEPTED):
-        yield from _labelled(path, inside, chosen, broken)
-
-
-def _labelled(path: Path, inside: str, chosen: Plan, broken: list[str] | None) -> Iterator[Labelled]:
     if chosen.packed:
         for face in archive.read(path):
             picture = Picture(face.pixels, (len(face.pixels),) * 2, False)
             yield Labelled(f"row {face.number}", face.split, face.emotion, picture)
         return
+    with damage_named(str(path), ACCEPTED):
+        yield from _labelled(path, inside, chosen, broken)
+
+
+def _labelled(path: Path, inside: str, chosen: Plan, broken: list[str] | None) -> Iterator[Labelled]:
     for entry in entries(path, inside):
         if place := chosen.images.get(entry.name):
             try:
