@@ -11,7 +11,6 @@ from pipeline.data.archive import damage_named
 from pipeline.faces.media import PICTURES
 from pipeline.prepare import pictures, tables
 from pipeline.prepare.layout import Place, places
-from pipeline.prepare.names import split_of
 from pipeline.prepare.pictures import Picture
 from pipeline.prepare.sources import ACCEPTED, entries
 from pipeline.prepare.tables import Columns
@@ -64,8 +63,10 @@ def _plan(path: Path, inside: str) -> Plan:
     if images:
         return _of_images(path, inside, images, heads, others)
     if any(heads.values()):
-        chosen, left = _choose({name: found for name, found in heads.items() if found and found.pixels is not None})
-        left |= _no(heads, chosen, left)
+        chosen, left = tables.choose(
+            {name: found for name, found in heads.items() if found and found.pixels is not None}
+        )
+        left |= tables.unusable(heads, chosen, left)
         if chosen:
             return Plan({}, chosen, False, left | ({"no pictures": others} if others else {}))
     inner = [name for name in others if name.lower().endswith(PACKED)]
@@ -85,40 +86,14 @@ def _of_images(path: Path, inside: str, images: list[str], heads: dict[str, Colu
     found, left = places(images)
     listing = {name: columns for name, columns in heads.items() if columns and columns.files is not None}
     if listing and len({place.label for place in found.values()}) < 2:
-        chosen, left = _choose(listing)
+        chosen, left = tables.choose(listing)
         found = _by_table(path, inside, chosen, images)
-        left |= _no(heads, chosen, left)
+        left |= tables.unusable(heads, chosen, left)
         if unnamed := [name for name in images if name not in found]:
             left["in no row of the table"] = unnamed
     elif heads:
         left["tables, beside folders of pictures"] = list(heads)
     return Plan(found, {}, False, left | ({"no pictures": others} if others else {}))
-
-
-def _no(
-    heads: dict[str, Columns | None], chosen: dict[str, Columns], left: dict[str, list[str]]
-) -> dict[str, list[str]]:
-    known = {*chosen, *(name for names in left.values() for name in names)}
-    unusable = [name for name in heads if name not in known]
-    return {"tables without labels, or without pictures": unusable} if unusable else {}
-
-
-def _choose(usable: dict[str, Columns]) -> tuple[dict[str, Columns], dict[str, list[str]]]:
-    """Return the tables to read: the one with splits, or those that are splits by their names, or the only one."""
-    divided = {name: columns for name, columns in usable.items() if columns.splits is not None}
-    named = {name: columns for name, columns in usable.items() if _split_of_table(name)}
-    chosen = divided or named or usable
-    if len(chosen) > 1 and (divided or len({_split_of_table(name) for name in chosen}) < len(chosen)):
-        raise PipelineError(
-            f"{' and '.join(sorted(chosen)[:3])} are tables of labelled pictures; accepted: one with a column of "
-            "splits, or tables called train.csv, val.csv and test.csv"
-        )
-    rest = [name for name in usable if name not in chosen]
-    return chosen, {"tables, beside those that were read": rest} if rest else {}
-
-
-def _split_of_table(name: str) -> str | None:
-    return split_of(PurePosixPath(name).name.partition(".")[0])
 
 
 def _by_table(path: Path, inside: str, chosen: dict[str, Columns], images: list[str]) -> dict[str, Place]:
@@ -137,7 +112,7 @@ def _by_table(path: Path, inside: str, chosen: dict[str, Columns], images: list[
                 if len(named) != 1 or named[0] in found:
                     count = "a picture that another row has" if len(named) == 1 else f"{len(named)} pictures"
                     raise PipelineError(f"{entry.name}, line {row.line}: {wanted[:100]!r} is {count}; accepted: one")
-                found[named[0]] = Place(row.split or _split_of_table(entry.name), row.label)
+                found[named[0]] = Place(row.split or tables.split_of_table(entry.name), row.label)
     return found
 
 
@@ -176,4 +151,4 @@ def _of_table(file: IO[bytes], name: str, columns: Columns) -> Iterator[Labelled
         where = f"{name}, line {row.line}"
         grey = tables.square(row.content, where)
         picture = Picture(pictures.resize(grey, where), (len(grey), len(grey)), False)
-        yield Labelled(where, row.split or _split_of_table(name), row.label, picture)
+        yield Labelled(where, row.split or tables.split_of_table(name), row.label, picture)

@@ -5,6 +5,7 @@ import csv
 import io
 import math
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import IO, NamedTuple, cast
 
 import numpy as np
@@ -17,8 +18,8 @@ LABELS = ("emotion", "label", "labels", "class", "expression", "category", "targ
 PIXELS = ("pixels", "pixel")
 FILES = ("file", "filename", "file_name", "path", "filepath", "image", "image_path", "img", "pth")
 SPLITS = ("usage", "split", "set", "subset", "partition")
-MAX_LINE = 2**18
-"""Letters of the longest line: a picture of 256x256 pixels has no more."""
+MAX_LINE = 2**17
+"""Letters of the longest line, as of a cell in Python's csv: a picture of 180x180 pixels has no more."""
 MAX_ROWS = 1_000_000
 MAX_BYTES = 5 * MAX_TABLE
 HEAD = 2**14
@@ -55,6 +56,34 @@ def columns(head: bytes) -> Columns | None:
     if labels is None or (pixels is None and files is None):
         return None
     return Columns(len(names), delimiter, names[labels], labels, pixels, None if pixels is not None else files, splits)
+
+
+def choose(usable: dict[str, Columns]) -> tuple[dict[str, Columns], dict[str, list[str]]]:
+    """Return the tables to read: the one with splits, or those that are splits by their names, or the only one."""
+    divided = {name: columns for name, columns in usable.items() if columns.splits is not None}
+    named = {name: columns for name, columns in usable.items() if split_of_table(name)}
+    chosen = divided or named or usable
+    if len(chosen) > 1 and (divided or len({split_of_table(name) for name in chosen}) < len(chosen)):
+        raise PipelineError(
+            f"{' and '.join(sorted(chosen)[:3])} are tables of labelled pictures; accepted: one with a column of "
+            "splits, or tables called train.csv, val.csv and test.csv"
+        )
+    rest = [name for name in usable if name not in chosen]
+    return chosen, {"tables, beside those that were read": rest} if rest else {}
+
+
+def unusable(
+    heads: dict[str, Columns | None], chosen: dict[str, Columns], left: dict[str, list[str]]
+) -> dict[str, list[str]]:
+    """Return the tables among `heads` that are neither `chosen` nor already in `left`, by the reason."""
+    known = {*chosen, *(name for names in left.values() for name in names)}
+    unusable = [name for name in heads if name not in known]
+    return {"tables without labels, or without pictures": unusable} if unusable else {}
+
+
+def split_of_table(name: str) -> str | None:
+    """Return the split that the file name of a table means: train for train.csv; None if it means none."""
+    return split_of(PurePosixPath(name).name.partition(".")[0])
 
 
 def rows(file: IO[bytes], found: Columns, name: str) -> Iterator[Row]:
