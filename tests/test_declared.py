@@ -73,7 +73,7 @@ def test_the_params_of_train_are_all_of_its_settings():
 def test_the_params_of_download_and_preprocess_are_what_decides_the_images():
     assert params("download") == params("preprocess") == {"choices.data"}
     (download,), (preprocess,) = (options(stage).values() for stage in ("download", "preprocess"))
-    assert set(download) - set(preprocess) == {"sources", "archive", "kaggle", "sha256"}
+    assert set(download) - set(preprocess) == {"sources", "archive", "kaggle"}
     used = {
         node.attr
         for node in ast.walk(ast.parse((PACKAGE / "download" / "stage.py").read_text()))

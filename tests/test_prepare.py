@@ -513,5 +513,8 @@ def test_three_classes_are_trained_swept_and_used(project):
     assert counts == {"contempt": 2, "happy": 2, "yawning": 2}
     predicted = project.stage("predict", str(source / "yawning/1.png"), "--whole", "--model", "models/model.h5")
     assert "models/model.h5: contempt, happy, yawning" in predicted.stderr
+    project.stage("prepare", str(source), "--name", "mine", "--seed", "1", "--force")
+    stale = project.stage("train", "data=mine", check=False).stderr
+    assert "was made with a different data.sha256" in stale
     refused = project.stage("train", "data=mine", "data.classes=[contempt,smile]", check=False)
     assert "accepted: 'contempt', 'happy', 'yawning'" in refused.stderr

@@ -101,7 +101,8 @@ def describe(folder: Path, data: "Data") -> None:
 
 def settings(data: "Data") -> dict[str, Any]:
     """Return the settings that decide which images the arrays have."""
-    return data.model_dump(include={"counts", "synthetic_seed"})
+    digest = {"sha256": data.sha256} if data.sha256 else {}
+    return data.model_dump(include={"counts", "synthetic_seed"}) | digest
 
 
 def check(folder: Path, data: "Data") -> None:
