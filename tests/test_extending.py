@@ -48,6 +48,6 @@ def test_layers_that_a_file_must_not_have_are_refused_before_training(extended):
 
 
 def test_data_of_ones_own_are_described_by_the_keys_of_the_page(project):
-    project.path("conf/data/mine.yaml").write_text(block("`conf/data/mine.yaml` names"))
+    project.path("conf/data/mine.yaml").write_text(block("of FER-2013 needs none"))
     done = project.stage("download", "data=mine", check=False)
     assert "/path/to/archive.zip, which does not exist" in done.stderr

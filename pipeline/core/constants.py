@@ -1,7 +1,7 @@
 """Facts about FER-2013 that numbers depend on."""
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-"""The classes in alphabetical order, as Kaggle's folders are; a label on disk is an index into them."""
+"""The classes in alphabetical order, as Kaggle's folders are."""
 
 SPLITS = ("train", "val", "test")
 IMAGE_SIZE = 48

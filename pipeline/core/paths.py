@@ -23,6 +23,11 @@ def raw(data: str) -> Path:
     return ROOT / "data" / "raw" / data
 
 
+def own(data: str) -> Path:
+    """Return the archive that `pipeline.prepare` writes for dataset `data`."""
+    return HOME / "data" / "own" / f"{data}.zip"
+
+
 def data_lock(data: str) -> Path:
     """Return the lock to hold while writing the archive or the arrays of dataset `data`."""
     return ROOT / "outputs" / f"data-{data}.lock"

@@ -19,25 +19,46 @@ from pipeline.core.section import (
     Share,
 )
 
-Emotion = Literal[EMOTIONS]  # type: ignore[valid-type]
+
+def _class_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z](?:[a-z0-9_ -]{0,38}[a-z0-9])?", name):
+        raise ValueError("accepted: small letters, digits, -, _ and spaces, at most 40, a letter first")
+    return name
+
+
+ClassName = Annotated[str, AfterValidator(_class_name)]
+"""The name of a class, which is the name of a folder in its archive."""
+
+
+MOST_CLASSES = 256
+"""Classes of a dataset: labels have 8 bits."""
 
 
 class Data(Section):
-    """The dataset: its sources, the classes to train on, and the number of images it must have."""
+    """The dataset: its sources, the classes to train on, and the number of images it must have.
+
+    With `sha256`, only the archive with this digest is accepted.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
     sources: Annotated[list[Literal["archive", "environment", "kaggle", "synthetic"]], Field(min_length=1)]
     archive: str | None = None
     kaggle: Annotated[str, Field(pattern=r"^[^/]+/[^/]+/versions/[0-9]+$")] | None = None
-    classes: Annotated[list[Emotion], Field(min_length=2)]
-    counts: dict[Emotion, Annotated[list[Count], Field(min_length=3, max_length=3)]]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    classes: Annotated[list[ClassName], Field(min_length=2)]
+    counts: dict[ClassName, Annotated[list[Count], Field(min_length=3, max_length=3)]]
     synthetic_seed: Count | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Data":
         if len(set(self.classes)) < len(self.classes):
-            raise ValueError(f"classes {self.classes} names an emotion twice")
-        if missing := [c for c in self.classes if not all(self.counts.get(c, [0]))]:
+            raise ValueError(f"classes {self.classes} names a class twice")
+        if len(self.counts) > MOST_CLASSES:
+            raise ValueError(f"counts has {len(self.counts)} classes; accepted: at most {MOST_CLASSES}")
+        if unknown := [c for c in self.classes if c not in self.counts]:
+            known = ", ".join(map(repr, self.counts))
+            raise ValueError(f"classes has {unknown[0]!r}, and counts has not; accepted: {known}")
+        if missing := [c for c in self.classes if not all(self.counts[c])]:
             raise ValueError(
                 f"counts has no images for {', '.join(missing)}; accepted: some of each class in each split"
             )
@@ -45,6 +66,8 @@ class Data(Section):
             raise ValueError("sources has kaggle, and kaggle is not set; accepted: owner/name/versions/1")
         if "synthetic" in self.sources and self.synthetic_seed is None:
             raise ValueError("sources has synthetic, and synthetic_seed is not set; accepted: an integer from 0 up")
+        if "synthetic" in self.sources and (other := set(self.counts) - set(EMOTIONS)):
+            raise ValueError(f"counts has {min(other)!r}, which cannot be drawn; accepted: {', '.join(EMOTIONS)}")
         return self
 
 
@@ -221,7 +244,7 @@ class TrainingData(Section):
     """The name of the dataset, and the classes in the order of the model's outputs."""
 
     name: str
-    classes: Annotated[list[Emotion], Field(min_length=2)]
+    classes: Annotated[list[ClassName], Field(min_length=2)]
 
 
 class TrainingSections(Section):

@@ -9,7 +9,8 @@ import tarfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from pipeline.core.progress import progress
 from pipeline.data.containers import ACCEPTED, MAX_IMAGE, read_csv, read_tar, read_zip
 from pipeline.data.layouts import Face
 
-_READERS = {".zip": read_zip, ".tar.gz": read_tar, ".tar": read_tar, ".csv": read_csv}
+_TABLES = {".tar.gz": read_tar, ".tar": read_tar, ".csv": read_csv}
 _DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, struct.error, EOFError),
     *(NotImplementedError, ValueError, OverflowError),  # zipfile's, on headers that make no sense
@@ -29,23 +30,33 @@ FER2013 = 35_887
 """Images in FER-2013."""
 
 
-def read(path: Path, label: str | None = None, images: int = FER2013) -> Iterator[Face]:
-    """Yield the faces of the archive `path`, one at a time.
+def read(
+    path: Path, label: str | None = None, images: int = FER2013, classes: Collection[str] = EMOTIONS
+) -> Iterator[Face]:
+    """Yield the faces of the archive `path`, one at a time; its folders must be named by `classes`.
 
     A zip of images gives them sorted by split (train, val, test), number and emotion, fer2013.csv in the order of its
     rows. Every image and table is read to its end, and its checksum is verified. The limits on what an archive may
     hold grow with the number of `images` that are expected. Raises PipelineError, which names the archive `label` (or
     its path), on anything that is damaged, hostile or not FER-2013.
     """
+    with damage_named(label or str(path)):
+        kind, times = suffix(path), max(1, math.ceil(images / FER2013))
+        yield from read_zip(path, times, classes) if kind == ".zip" else _TABLES[kind](path, times)
+
+
+@contextmanager
+def damage_named(label: str, accepted: str = ACCEPTED) -> Iterator[None]:
+    """Raise what a reader of archives raises as a PipelineError, which names the archive `label`."""
     try:
-        yield from _READERS[suffix(path)](path, max(1, math.ceil(images / FER2013)))
+        yield
     except PipelineError as error:
-        raise PipelineError(f"{label or path}: {error}") from error
+        raise PipelineError(f"{label}: {error}") from error
     except _DAMAGE as error:
         reason = str(error) or type(error).__name__
-        raise PipelineError(f"{label or path}: damaged or cut short ({reason}); {ACCEPTED}") from error
+        raise PipelineError(f"{label}: damaged or cut short ({reason}); {accepted}") from error
     except OSError as error:
-        raise PipelineError(f"{label or path}: cannot be read ({error.strerror or error})") from error
+        raise PipelineError(f"{label}: cannot be read ({error.strerror or error})") from error
 
 
 def suffix(path: Path) -> str:
@@ -66,17 +77,18 @@ def suffix(path: Path) -> str:
 
 
 def verify(path: Path, counts: dict[str, list[int]], label: str) -> None:
-    """Read the whole archive `path`, and compare its images with `counts`: emotion -> train, val, test.
+    """Read the whole archive `path`, and compare its images with `counts`: class -> train, val, test.
 
     Raises PipelineError, which names the archive `label`, if it cannot be read or holds other images.
     """
     found: Counter[tuple[str, str]] = Counter()
     images = sum(map(sum, counts.values()))
     with progress(f"checking {label}", images, "images") as advance:
-        for face in read(path, label, images):
+        for face in read(path, label, images, dict.fromkeys((*EMOTIONS, *counts))):
             found[face.emotion, face.split] += 1
             advance(1)
-    expected = {(e, s): n for e in EMOTIONS for s, n in zip(SPLITS, counts.get(e, (0, 0, 0)), strict=True)}
+    names = sorted({*counts, *(name for name, _ in found)})
+    expected = {(e, s): n for e in names for s, n in zip(SPLITS, counts.get(e, (0, 0, 0)), strict=True)}
     wrong = [f"{e} {s} {found[e, s]:,}/{n:,}" for (e, s), n in expected.items() if found[e, s] != n]
     if wrong:
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""

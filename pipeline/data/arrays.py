@@ -1,8 +1,9 @@
 """The decoded dataset on disk: preprocess writes it, and train and evaluate read it as memory maps.
 
 A folder holds, for each split, `<split>.npy` ((n, 48, 48) uint8 pixels) and `<split>_labels.npy` ((n,) uint8
-indices into EMOTIONS); `test_clean.npy` ((n,) bool, the test images that are not in train, pixel for
-pixel); and `data.json` (name, digest, the digest of test_clean, and the settings the arrays were made with).
+indices into the dataset's classes, which are the keys of its counts in alphabetical order); `test_clean.npy`
+((n,) bool, the test images that are not in train, pixel for pixel); and `data.json` (name, digest, the digest of
+test_clean, and the settings the arrays were made with).
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from pipeline.core import files
-from pipeline.core.constants import EMOTIONS, SPLITS
+from pipeline.core.constants import SPLITS
 from pipeline.core.errors import PipelineError
 
 if TYPE_CHECKING:
@@ -38,22 +39,31 @@ class Split(NamedTuple):
 
 
 def load(folder: Path, split: str, classes: list[str]) -> Split:
-    """Return the images of `split` whose emotion is one of `classes`; labels are indices into `classes`.
+    """Return the images of `split` of one of `classes`; labels are indices into `classes`.
 
-    Raises PipelineError if the folder has no complete dataset, and if one of `classes` is not an emotion.
+    Raises PipelineError if the folder has no complete dataset, and if it has none of one of `classes`.
     """
-    if unknown := [name for name in classes if name not in EMOTIONS]:
-        raise PipelineError(f"{folder} has no emotion {unknown[0]!r}; accepted: {', '.join(EMOTIONS)}")
+    known = names(folder)
+    if unknown := [name for name in classes if name not in known]:
+        raise PipelineError(f"{folder} has no class {unknown[0]!r}; accepted: {', '.join(known)}")
     try:
         pixels = np.load(folder / f"{split}.npy", mmap_mode="r")
         labels = np.load(folder / f"{split}_labels.npy")
     except (OSError, ValueError) as error:
         raise PipelineError(f"{folder} has no readable arrays: {error}; {_ways(folder)}") from error
-    place = np.full(len(EMOTIONS), -1)
-    place[[EMOTIONS.index(c) for c in classes]] = np.arange(len(classes))
+    place = np.full(len(known), -1)
+    place[[known.index(c) for c in classes]] = np.arange(len(classes))
     chosen = place[labels]
     rows = np.flatnonzero(chosen >= 0)
     return Split(pixels, rows, chosen[rows])
+
+
+def names(folder: Path) -> list[str]:
+    """Return all classes of the dataset in `folder`, in the order of its labels."""
+    try:
+        return sorted(_described(folder)["settings"]["counts"])
+    except (KeyError, TypeError) as error:
+        raise PipelineError(f"{folder}/data.json names no classes; {_ways(folder)}") from error
 
 
 def clean_test(folder: Path, split: Split) -> np.ndarray:
@@ -91,7 +101,8 @@ def describe(folder: Path, data: "Data") -> None:
 
 def settings(data: "Data") -> dict[str, Any]:
     """Return the settings that decide which images the arrays have."""
-    return data.model_dump(include={"counts", "synthetic_seed"})
+    digest = {"sha256": data.sha256} if data.sha256 else {}
+    return data.model_dump(include={"counts", "synthetic_seed"}) | digest
 
 
 def check(folder: Path, data: "Data") -> None:

@@ -10,7 +10,7 @@ import re
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from operator import attrgetter
 from pathlib import Path
 from typing import IO, Any, cast
@@ -47,10 +47,10 @@ def read_csv(path: Path, times: int) -> Iterator[Face]:
         yield from _read_table(file, times)
 
 
-def read_zip(path: Path, times: int) -> Iterator[Face]:
+def read_zip(path: Path, times: int, classes: Collection[str]) -> Iterator[Face]:
     """Yield the faces of a zip: of its images in train/ and test/, or else of its fer2013.csv."""
-    with _Zip(path, times * MAX_INDEX) as file, zipfile.ZipFile(file) as archive:
-        images, tables = _find(archive, times * MAX_MEMBERS)
+    with ZipBytes(path, times * MAX_INDEX) as file, zipfile.ZipFile(file) as archive:
+        images, tables = _find(archive, times * MAX_MEMBERS, classes)
         for image in sorted(images, key=lambda image: (SPLITS.index(image[0]), image[2], image[1])):
             name = images[image].filename
             with archive.open(images[image]) as member:
@@ -90,13 +90,13 @@ def _read_tar(file: Any, times: int) -> Iterator[Face]:
 
 
 def _read_tar_members(unpacked: IO[bytes], times: int) -> Iterator[Face]:
-    stream = _Bounded(unpacked, MAX_EXTRA)
+    stream = Bounded(unpacked, MAX_EXTRA)
     found: list[tuple[str, str | None]] = []
     with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             if member.name == "." and member.isdir():
                 continue
-            _safe(member.name.removeprefix("./"))
+            safe_name(member.name.removeprefix("./"))
             if member.issparse() or not (member.isreg() or member.isdir()):
                 raise PipelineError(f"{member.name!r} is a link or a device; accepted: plain files")
             if member.isdir() or not member.name.lower().endswith(".csv"):
@@ -104,7 +104,7 @@ def _read_tar_members(unpacked: IO[bytes], times: int) -> Iterator[Face]:
             if len(found) == MAX_TABLES:
                 raise PipelineError(f"holds more than {MAX_TABLES} tables; {ACCEPTED}")
             stream.left = times * MAX_TABLE
-            table = io.BufferedReader(_Bounded(cast(IO[bytes], archive.extractfile(member)), times * MAX_TABLE), HEAD)
+            table = io.BufferedReader(Bounded(cast(IO[bytes], archive.extractfile(member)), times * MAX_TABLE), HEAD)
             found.append((member.name, problem(table.peek(HEAD))))
             if found[-1][1] is None:
                 if len(usable := [name for name, reason in found if reason is None]) > 1:
@@ -142,7 +142,7 @@ def _reasons(found: list[tuple[str, str | None]]) -> str:
     return "".join(f"; {name} {reason}" for name, reason in found[:5] if reason)
 
 
-def _safe(name: str) -> str:
+def safe_name(name: str) -> str:
     """Return the member name `name`; refuses one that would leave the folder it is extracted to."""
     parts = name.removesuffix("/").split("/")
     if "\\" in name or "\0" in name or ":" in parts[0] or not {"", ".", ".."}.isdisjoint(parts):
@@ -154,17 +154,17 @@ _Images = dict[tuple[str, str, int], zipfile.ZipInfo]
 """Split, emotion and number of each image, with its record in the index."""
 
 
-def _find(archive: zipfile.ZipFile, most: int) -> tuple[_Images, list[zipfile.ZipInfo]]:
+def _find(archive: zipfile.ZipFile, most: int, classes: Collection[str]) -> tuple[_Images, list[zipfile.ZipInfo]]:
     """Return the images in train/ and test/, and the tables and tars, which may hold a table."""
     images: _Images = {}
     tables: list[zipfile.ZipInfo] = []
     tops: set[str] = set()
-    for member in _members(archive, most):
+    for member in zip_members(archive, most):
         if match := _FOLDERS.fullmatch(member.filename):
             tops.add(match[1] or "")
             if len(tops) > 1:
                 raise PipelineError(f"train/ and test/ are in {sorted(tops)}; accepted: in one folder, or in none")
-            image = parse_name(match[2])
+            image = parse_name(match[2], classes)
             if (other := images.setdefault(image, member)) is not member:
                 raise PipelineError(
                     f"{other.filename!r} and {member.filename!r} are both {' '.join(map(str, image))}; "
@@ -175,7 +175,7 @@ def _find(archive: zipfile.ZipFile, most: int) -> tuple[_Images, list[zipfile.Zi
     return images, tables
 
 
-def _members(archive: zipfile.ZipFile, most: int) -> Iterator[zipfile.ZipInfo]:
+def zip_members(archive: zipfile.ZipFile, most: int) -> Iterator[zipfile.ZipInfo]:
     """Yield the files of a zip except harmless extras; refuses more than `most` members, and what only an attack needs.
 
     Members that share their bytes, as those of a bomb do, are refused here: zipfile checks this from Python 3.11.8 on.
@@ -184,7 +184,9 @@ def _members(archive: zipfile.ZipFile, most: int) -> Iterator[zipfile.ZipInfo]:
         raise PipelineError(f"holds more than {most:,} members, the most that is accepted")
     end = 0
     for member in sorted(archive.infolist(), key=attrgetter("header_offset")):
-        name = member.filename = _safe(member.orig_filename.replace("\\", "/"))  # Windows' zips may have backslashes
+        name = member.filename = safe_name(
+            member.orig_filename.replace("\\", "/")
+        )  # Windows' zips may have backslashes
         if member.header_offset < end:
             raise zipfile.BadZipFile(f"{name!r} overlaps another member or the start of the file")
         end = member.header_offset + member.compress_size
@@ -199,36 +201,42 @@ def _members(archive: zipfile.ZipFile, most: int) -> Iterator[zipfile.ZipInfo]:
 
 
 def _read_table(file: IO[bytes], times: int) -> Iterator[Face]:
-    yield from parse_table(io.BufferedReader(_Bounded(file, times * MAX_TABLE), MAX_IMAGE))
+    yield from parse_table(io.BufferedReader(Bounded(file, times * MAX_TABLE), MAX_IMAGE))
 
 
-class _Zip(io.FileIO):
+class ZipBytes(io.FileIO):
     """The file of a zip: raises PipelineError if zipfile, which reads the index at once, asks for over `most` bytes."""
 
     def __init__(self, path: Path, most: int):
+        """Open the file `path`."""
         super().__init__(path)
         self.most = most
 
     def read(self, size: int | None = -1) -> bytes:
+        """Return at most `size` bytes."""
         if size is not None and size > self.most:
             raise PipelineError(f"has an index of {size:,} bytes; accepted: at most {self.most:,}")
         return super().read(size)
 
 
-class _Bounded(io.RawIOBase):
+class Bounded(io.RawIOBase):
     """Reads `file`, and raises PipelineError after `left` bytes: the size in a header is not trusted."""
 
-    def __init__(self, file: IO[bytes], left: int):
+    def __init__(self, file: IO[bytes], left: int, most: str = "FER-2013 has"):
+        """Allow `left` bytes; `most` says in the error what has no more than them."""
         self.file = file
         self.left = left
+        self.most = most
 
     def readable(self) -> bool:
+        """Return that it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
+        """Fill `buffer`, and return the number of bytes."""
         chunk = self.file.read(len(buffer))
         self.left -= len(chunk)
         if self.left < 0:
-            raise PipelineError("unpacks to more bytes than FER-2013 has: a decompression bomb, or other data")
+            raise PipelineError(f"unpacks to more bytes than {self.most}: a decompression bomb, or other data")
         buffer[: len(chunk)] = chunk
         return len(chunk)

@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, NamedTuple, cast
 
 import numpy as np
@@ -44,7 +44,7 @@ class Face(NamedTuple):
     pixels: np.ndarray
 
 
-def parse_name(name: str) -> tuple[str, str, int]:
+def parse_name(name: str, classes: Collection[str] = EMOTIONS) -> tuple[str, str, int]:
     """Return split, emotion and number of the file `name`, such as train/happy/Training_17.jpg.
 
     Raises PipelineError if it is no name of Kaggle's layout.
@@ -55,8 +55,8 @@ def parse_name(name: str) -> tuple[str, str, int]:
             "test/<emotion>/PublicTest_<id>.jpg and PrivateTest_<id>.jpg, or .png"
         )
     folder, emotion, usage, number = match.groups()
-    if emotion not in EMOTIONS:
-        raise PipelineError(f"unknown emotion {emotion!r} in {name!r}; accepted: {', '.join(EMOTIONS)}")
+    if emotion not in classes:
+        raise PipelineError(f"unknown emotion {emotion!r} in {name!r}; accepted: {', '.join(classes)}")
     accepted = ("Training",) if folder == "train" else ("PublicTest", "PrivateTest")
     if usage not in accepted:
         raise PipelineError(f"unknown usage {usage!r} in {name!r}; accepted in {folder}/: {' and '.join(accepted)}")

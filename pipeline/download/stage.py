@@ -1,5 +1,6 @@
 """Stage download: gets the archive of the dataset into data/raw/, and verifies it."""
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -35,6 +36,7 @@ def _download(data: Data, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     try:
         label = _obtain(data, temporary)
+        _check_digest(data, temporary, label)
         archive.verify(temporary, data.counts, label)
         placed = target / f"archive{archive.suffix(temporary)}"
         os.replace(temporary, placed)
@@ -43,6 +45,15 @@ def _download(data: Data, target: Path) -> Path:
     for other in {*target.glob("archive.*")} - {placed}:
         other.unlink()
     return placed
+
+
+def _check_digest(data: Data, path: Path, label: str) -> None:
+    """Raise PipelineError if `data` names a digest, and the file `path`, called `label`, has another one."""
+    if data.sha256:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != data.sha256:
+            raise PipelineError(f"{label} is another file than data.sha256 names: {found[:12]}, not {data.sha256[:12]}")
 
 
 def _obtain(data: Data, temporary: Path) -> str:
@@ -113,7 +124,10 @@ def _kaggle(handle: str) -> Path:
 def _help(data: Data) -> str:
     if "synthetic" in data.sources:
         return ""
+    if data.sha256:
+        return f"; `python -m pipeline.prepare FOLDER_OR_ARCHIVE --name {data.name} --force` writes it again"
     return (
         f"\nTo get the dataset, set data.archive in conf/data/{data.name}.yaml, or {VARIABLE}=/path/to/fer2013.zip, "
-        "or KAGGLE_USERNAME and KAGGLE_KEY for Kaggle; `make demo` needs no dataset."
+        "or KAGGLE_USERNAME and KAGGLE_KEY for Kaggle; `make demo` needs no dataset. For another dataset: "
+        "`python -m pipeline.prepare FOLDER_OR_ARCHIVE --name NAME`."
     )

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core import files
-from pipeline.core.constants import EMOTIONS
 from pipeline.core.nested import flatten
 from pipeline.metrics import notebook
 from pipeline.plots import page
@@ -50,7 +49,7 @@ def _render(
         run=run,
         history=history,
         audit=audit,
-        counted=[emotion for emotion in EMOTIONS if emotion in counted],
+        counted=list(counted),
         pictures={name: page.picture(figure) for name, figure in figures.items()},
         synthetic=metrics["data"]["name"] == "synthetic",
         scored=SCORED,

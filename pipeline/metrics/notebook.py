@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pipeline.core.schema import EMOTIONS
+from pipeline.core.constants import EMOTIONS
 
 ACCURACY = {"train": 0.5422, "kaggle_test": 0.5243}
 PARAMETERS = 167_239

@@ -7,6 +7,9 @@ from matplotlib.ticker import PercentFormatter
 
 from pipeline.plots.canvas import BLUE, VERMILLION, bars, canvas
 
+LONG = 9
+"""Letters of a class's name from which on the names below the confusion matrix would overlap."""
+
 
 def confusion(path: Path, matrix: np.ndarray, classes: list[str], title: str) -> None:
     """Draw counts `matrix[truth, prediction]`, coloured and labelled by their share of the row."""
@@ -24,7 +27,7 @@ def confusion(path: Path, matrix: np.ndarray, classes: list[str], title: str) ->
             weight = "bold" if row == column else "normal"
             axes.text(column, row, text, ha="center", va="center", size=9, color=colour, weight=weight)
         ticks = range(len(classes))
-        axes.set_xticks(ticks, classes)
+        axes.set_xticks(ticks, classes, rotation=90 if max(map(len, classes)) > LONG else 0)
         axes.set_yticks(ticks, [f"{name}\n({count:,})" for name, count in zip(classes, images, strict=True)])
         axes.set(xlabel="prediction", ylabel="truth (images)")
         axes.spines[:].set_visible(False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.constants import EMOTIONS, SPLITS
+from pipeline.core.constants import SPLITS
 from pipeline.data import arrays
 
 CHUNK = 1024
@@ -25,16 +25,17 @@ EQUALISED = 0.05
 
 def audit(folder: Path) -> dict[str, Any]:
     """Return the findings on the arrays in `folder`; report.html explains each of them."""
+    classes = arrays.names(folder)
     prints = {split: _fingerprints(folder, split) for split in SPLITS}
-    labels = {split: _load(folder, split).labels.astype(np.uint8) for split in SPLITS}
-    statistics = {split: _image_statistics(_load(folder, split)) for split in SPLITS}
+    labels = {split: arrays.load(folder, split, classes).labels.astype(np.uint8) for split in SPLITS}
+    statistics = {split: _image_statistics(_pixels(folder, split)) for split in SPLITS}
     measured = {
         name: {split: round(statistics[split][name], 4) for split in SPLITS}
         for name in ("sharpness", "grey_levels", "histogram_distance")
     }
     return {
         "data": arrays.identity(folder),
-        "images": {split: _per_emotion(labels[split]) for split in SPLITS},
+        "images": {split: _per_class(labels[split], classes) for split in SPLITS},
         "duplicates": {
             "within": {split: _duplicates(prints[split]) for split in SPLITS},
             "across": {
@@ -54,25 +55,26 @@ def not_in(folder: Path, split: str, other: str) -> np.ndarray:
     return np.isin(_fingerprints(folder, split), _fingerprints(folder, other), invert=True)
 
 
-def samples(folder: Path, per_emotion: int) -> dict[str, np.ndarray]:
-    """Return the first training images of each emotion that has any, (k, 48, 48) uint8."""
-    train = _load(folder, "train")
-    first = {name: np.flatnonzero(train.labels == i)[:per_emotion] for i, name in enumerate(EMOTIONS)}
+def samples(folder: Path, per_class: int) -> dict[str, np.ndarray]:
+    """Return the first training images of each class that has any, (k, 48, 48) uint8."""
+    classes = arrays.names(folder)
+    train = arrays.load(folder, "train", classes)
+    first = {name: np.flatnonzero(train.labels == i)[:per_class] for i, name in enumerate(classes)}
     return {name: train.images(rows) for name, rows in first.items() if len(rows)}
 
 
-def _load(folder: Path, split: str) -> arrays.Split:
-    return arrays.load(folder, split, list(EMOTIONS))
+def _pixels(folder: Path, split: str) -> np.ndarray:
+    return np.load(folder / f"{split}.npy", mmap_mode="r")
 
 
-def _chunks(split: arrays.Split) -> Iterator[np.ndarray]:
-    for start in range(0, len(split), CHUNK):
-        yield split.images(slice(start, start + CHUNK))
+def _chunks(pixels: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(pixels), CHUNK):
+        yield np.asarray(pixels[start : start + CHUNK])
 
 
 def _fingerprints(folder: Path, split: str) -> np.ndarray:
     """Return (n,) 16-byte hashes of the images, as an array of bytes that NumPy can sort and compare."""
-    images = _load(folder, split)
+    images = _pixels(folder, split)
     prints = np.empty(len(images), "S16")
     for number, chunk in enumerate(_chunks(images)):
         hashed = b"".join(blake2b(image, digest_size=16).digest() for image in chunk)
@@ -80,9 +82,9 @@ def _fingerprints(folder: Path, split: str) -> np.ndarray:
     return prints
 
 
-def _per_emotion(labels: np.ndarray) -> dict[str, int]:
-    counts = np.bincount(labels, minlength=len(EMOTIONS))
-    return {name: int(n) for name, n in zip(EMOTIONS, counts, strict=True)}
+def _per_class(labels: np.ndarray, classes: list[str]) -> dict[str, int]:
+    counts = np.bincount(labels, minlength=len(classes))
+    return {name: int(n) for name, n in zip(classes, counts, strict=True)}
 
 
 def _duplicates(prints: np.ndarray) -> dict[str, int]:
@@ -93,12 +95,12 @@ def _duplicates(prints: np.ndarray) -> dict[str, int]:
 def _conflicts(prints: np.ndarray, labels: np.ndarray) -> dict[str, int]:
     """Return how many groups of equal images, over all splits, have different labels, and how many images these are."""
     _, group, sizes = np.unique(prints, return_inverse=True, return_counts=True)
-    pairs = np.unique(group * len(EMOTIONS) + labels)
-    conflicting = sizes[np.bincount(pairs // len(EMOTIONS)) > 1]
+    pairs = np.unique(group * 256 + labels)  # labels are 8-bit
+    conflicting = sizes[np.bincount(pairs // 256) > 1]
     return {"groups": len(conflicting), "images": int(conflicting.sum())}
 
 
-def _image_statistics(split: arrays.Split) -> dict[str, Any]:
+def _image_statistics(pixels: np.ndarray) -> dict[str, Any]:
     """Return the number of blank images, and the means of three statistics of an image.
 
     sharpness: the standard deviation of the Laplacian divided by that of the grey levels, which makes it independent of
@@ -107,7 +109,7 @@ def _image_statistics(split: arrays.Split) -> dict[str, Any]:
     (Kolmogorov-Smirnov).
     """
     blank, sums = 0, dict.fromkeys(("sharpness", "grey_levels", "histogram_distance"), 0.0)
-    for chunk in _chunks(split):
+    for chunk in _chunks(pixels):
         grey = chunk.astype(np.float32)
         laplacian = (
             4 * grey[:, 1:-1, 1:-1] - grey[:, :-2, 1:-1] - grey[:, 2:, 1:-1] - grey[:, 1:-1, :-2] - grey[:, 1:-1, 2:]
@@ -121,7 +123,7 @@ def _image_statistics(split: arrays.Split) -> dict[str, Any]:
         sums["sharpness"] += float((laplacian.std(axis=(1, 2)) / np.maximum(deviation, BLANK)).sum())
         sums["grey_levels"] += float((levels > 0).sum())
         sums["histogram_distance"] += float(np.abs(cumulative - np.arange(1, 257) / 256).max(axis=1).sum())
-    return {"blank": blank} | {name: total / len(split) for name, total in sums.items()}
+    return {"blank": blank} | {name: total / len(pixels) for name, total in sums.items()}
 
 
 def _signs(measured: dict[str, dict[str, float]]) -> list[str]:

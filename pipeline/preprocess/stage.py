@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.core import paths
-from pipeline.core.constants import EMOTIONS, IMAGE_SIZE, SPLITS
+from pipeline.core.constants import IMAGE_SIZE, SPLITS
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 from pipeline.core.schema import Data
@@ -30,12 +30,12 @@ def preprocess(data: Data, out: paths.Outputs) -> None:
     total = sum(map(sum, data.counts.values()))
     with exclusive(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", wait=True):
         source = _archive_in(paths.raw(data.name))
-        folder = write(archive.read(source, images=total), data, paths.arrays(data.name))
+        folder = write(archive.read(source, images=total, classes=list(data.counts)), data, paths.arrays(data.name))
         found = audit.audit(folder)
         files.write_json(out.audit, found)
-        counts = {emotion: {split: found["images"][split][emotion] for split in SPLITS} for emotion in EMOTIONS}
+        counts = {name: {split: found["images"][split][name] for split in SPLITS} for name in found["images"]["train"]}
         dataset.balance(out.figure("balance"), counts, data.name)
-        dataset.samples(out.figure("samples"), audit.samples(folder, per_emotion=10), data.name)
+        dataset.samples(out.figure("samples"), audit.samples(folder, per_class=10), data.name)
     digest = found["data"]["digest"]
     print(f"{total:,} images of {data.name} in {folder.relative_to(paths.ROOT)}, digest {digest[:12]}")
     for sign in found["altered"]["signs"] or ():
@@ -58,7 +58,7 @@ def write(faces: "Iterable[Face]", data: Data, folder: Path) -> Path:
     partial.mkdir(parents=True)
     try:
         with files.path_in_errors(partial):
-            _write(faces, data.name, sizes, partial)
+            _write(faces, data, sizes, partial)
             _save(partial / arrays.CLEAN, audit.not_in(partial, "test", "train"))
             arrays.describe(partial, data)
         shutil.rmtree(folder, ignore_errors=True)
@@ -68,13 +68,14 @@ def write(faces: "Iterable[Face]", data: Data, folder: Path) -> Path:
     return folder
 
 
-def _write(faces: "Iterable[Face]", name: str, sizes: dict[str, int], folder: Path) -> None:
+def _write(faces: "Iterable[Face]", data: Data, sizes: dict[str, int], folder: Path) -> None:
     """Write pixels and labels without a memory map: a full disk would kill a process that writes into one."""
     import numpy as np
 
     from pipeline.core.progress import progress
 
     labels = {split: bytearray() for split in SPLITS}
+    index = {name: label for label, name in enumerate(sorted(data.counts))}
     with contextlib.ExitStack() as stack, progress("decode", sum(sizes.values()), "images") as advance:
         outputs = {split: stack.enter_context(open(folder / f"{split}.npy", "wb")) for split in SPLITS}
         for split, size in sizes.items():
@@ -83,12 +84,16 @@ def _write(faces: "Iterable[Face]", name: str, sizes: dict[str, int], folder: Pa
             np.lib.format.write_array_header_1_0(outputs[split], header)
         for face in faces:
             if len(labels[face.split]) == sizes[face.split]:
-                raise PipelineError(f"{name}: {face.split} has more than the {sizes[face.split]} images of data.counts")
+                raise PipelineError(
+                    f"{data.name}: {face.split} has more than the {sizes[face.split]} images of data.counts"
+                )
+            if face.emotion not in index:
+                raise PipelineError(f"{data.name}: {face.split} has images of {face.emotion}; data.counts has none")
             outputs[face.split].write(face.pixels.tobytes())
-            labels[face.split].append(EMOTIONS.index(face.emotion))
+            labels[face.split].append(index[face.emotion])
             advance(1)
     if (found := {split: len(labels[split]) for split in SPLITS}) != sizes:
-        raise PipelineError(f"{name}: the splits have {found} images; data.counts has {sizes}")
+        raise PipelineError(f"{data.name}: the splits have {found} images; data.counts has {sizes}")
     for split in SPLITS:
         _save(folder / f"{split}_labels.npy", np.frombuffer(labels[split], np.uint8))
 

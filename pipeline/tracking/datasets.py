@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.core import paths
-from pipeline.core.constants import EMOTIONS, IMAGE_SIZE
+from pipeline.core.constants import IMAGE_SIZE
 from pipeline.data import arrays
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ CONTEXTS = {"train": "training", "val": "validation", "test": "testing"}
 
 
 def dataset_name(data: str, classes: list[str]) -> str:
-    """Return the name of a dataset in MLflow: with its classes, if they are not all emotions."""
-    return data if set(classes) == set(EMOTIONS) else "-".join([data, *sorted(classes)])
+    """Return the name of a dataset in MLflow: with `classes`, if they are not all that the dataset has."""
+    return data if set(classes) == set(arrays.names(paths.arrays(data))) else "-".join([data, *sorted(classes)])
 
 
 def dataset(data: dict[str, str], classes: list[str], split: str) -> "Dataset":

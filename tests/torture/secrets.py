@@ -91,7 +91,7 @@ def _project(folder: Path) -> Project:
     folder.mkdir()
     project = shrunk(folder)
     project.path("conf/data/served.yaml").write_text(
-        f"{SERVED}classes: {json.dumps(EMOTIONS)}\ncounts: {json.dumps(COUNTS)}\nsynthetic_seed: null\n"
+        f"{SERVED}classes: {json.dumps(EMOTIONS)}\ncounts: {json.dumps(COUNTS)}\nsha256: null\nsynthetic_seed: null\n"
     )
     project.edit("params.yaml", "data: synthetic", "data: served")
     project.edit("params.yaml", "tracking: local", "tracking: server")
