@@ -8,7 +8,8 @@ import numpy as np
 from benchmarks import data
 from pipeline.core import paths, runtime
 from pipeline.data import arrays
-from pipeline.faces.classifier import MIN_SHARPNESS, MIN_SIDE, Classifier, sharpness
+from pipeline.faces.classifier import MIN_SHARPNESS, MIN_SIDE, Classifier
+from pipeline.faces.sharpness import sharpness
 from pipeline.metrics import calibration
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 
 from pipeline.data import batches
 from pipeline.faces import detection
+from pipeline.faces.sharpness import sharpness
 from pipeline.metrics import calibration
 from pipeline.models import runtimes, saved
 
@@ -79,13 +79,3 @@ class Classifier:
         else:
             rejected = "low confidence" if probabilities.max() < self.info.threshold else ""
         return Prediction(emotion, probabilities, rejected)
-
-
-def sharpness(face: np.ndarray) -> float:
-    """Return the variance of the Laplacian of an (h, w) uint8 face, divided by the face's own; 0 for an even face.
-
-    The division makes it independent of the light. Source: Pech-Pacheco et al. 2000, doi:10.1109/ICPR.2000.903548.
-    MIN_SHARPNESS was measured with this formula. pipeline/preprocess/audit.py has another one, for means over splits.
-    """
-    variance = float(face.var())
-    return float(cv2.Laplacian(face, cv2.CV_32F).var()) / variance if variance else 0.0

@@ -47,13 +47,17 @@ def divide(images: list[Image], shares: dict[str, float], seed: int) -> list[str
 def _take(own: list[list[int]], wanted: int, label: str, split: str) -> list[list[int]]:
     """Remove groups with `wanted` images at most, or else one group, from `own`, and return them; leave one there."""
     taken: list[list[int]] = []
-    for members in list(own):
-        if len(own) > 1 and sum(map(len, taken)) + len(members) <= wanted:
+    left: list[list[int]] = []
+    for members in own:
+        if len(members) <= wanted and len(taken) < len(own) - 1:
             taken.append(members)
-            own.remove(members)
+            wanted -= len(members)
+        else:
+            left.append(members)
     if not taken and len(own) > 1:
-        taken.append(min(own, key=len))
-        own.remove(taken[0])
+        taken = [min(own, key=len)]
+        left = [members for members in own if members is not taken[0]]
+    own[:] = left
     if not taken:
         raise PipelineError(
             f"the class {label} has too few different images to take some for {split}; accepted: one or more for each "

@@ -9,14 +9,12 @@ import numpy as np
 
 from pipeline.core.constants import SPLITS
 from pipeline.data import arrays
+from pipeline.faces.sharpness import BLANK, sharpness
 
 CHUNK = 1024
 """Images in memory at once."""
 
-BLANK = 2.0
-"""Standard deviation, in grey levels, below which an image is blank."""
-
-BLURRED = 0.7
+BLURRED = 0.5
 """Sharpness of a split, as a share of the sharpest split's, below which the split looks blurred."""
 
 EQUALISED = 0.05
@@ -103,24 +101,17 @@ def _conflicts(prints: np.ndarray, labels: np.ndarray) -> dict[str, int]:
 def _image_statistics(pixels: np.ndarray) -> dict[str, Any]:
     """Return the number of blank images, and the means of three statistics of an image.
 
-    sharpness: the standard deviation of the Laplacian divided by that of the grey levels, which makes it independent of
-    contrast; BLANK is the lowest divisor, or nearly blank images would dominate the mean. grey_levels: the number of
-    different levels. histogram_distance: the largest difference between the cumulative histogram and a flat one
-    (Kolmogorov-Smirnov).
+    sharpness: pipeline/faces/sharpness.py. grey_levels: the number of different levels. histogram_distance: the largest
+    difference between the cumulative histogram and a flat one (Kolmogorov-Smirnov).
     """
     blank, sums = 0, dict.fromkeys(("sharpness", "grey_levels", "histogram_distance"), 0.0)
     for chunk in _chunks(pixels):
-        grey = chunk.astype(np.float32)
-        laplacian = (
-            4 * grey[:, 1:-1, 1:-1] - grey[:, :-2, 1:-1] - grey[:, 2:, 1:-1] - grey[:, 1:-1, :-2] - grey[:, 1:-1, 2:]
-        )
-        deviation = grey.std(axis=(1, 2))
         offsets = 256 * np.arange(len(chunk))[:, None]
         levels = np.bincount((chunk.reshape(len(chunk), -1) + offsets).ravel(), minlength=256 * len(chunk))
         levels = levels.reshape(len(chunk), 256)
         cumulative = levels.cumsum(axis=1) / levels.sum(axis=1, keepdims=True)
-        blank += int((deviation < BLANK).sum())
-        sums["sharpness"] += float((laplacian.std(axis=(1, 2)) / np.maximum(deviation, BLANK)).sum())
+        blank += int((chunk.std(axis=(1, 2)) < BLANK).sum())
+        sums["sharpness"] += sum(map(sharpness, chunk))
         sums["grey_levels"] += float((levels > 0).sum())
         sums["histogram_distance"] += float(np.abs(cumulative - np.arange(1, 257) / 256).max(axis=1).sum())
     return {"blank": blank} | {name: total / len(pixels) for name, total in sums.items()}

@@ -29,6 +29,7 @@ CODE = (
     "faces/detection.py",
     "faces/media.py",
     "faces/rows.py",
+    "faces/sharpness.py",
     "metrics/calibration.py",
     "metrics/scores.py",
     "models/__init__.py",
