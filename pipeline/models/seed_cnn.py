@@ -27,14 +27,11 @@ def build(classes: int, filters: int, dense: list[int], dropout: float) -> "kera
     import keras
     from keras import layers
 
-    net = keras.Sequential([keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))], name="seed_cnn")
+    found = [keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1))]
     for _ in range(5):
-        net.add(layers.Conv2D(filters, 3, padding="same", activation="relu"))
-        net.add(layers.MaxPool2D(2))
-    net.add(layers.Flatten())
+        found += [layers.Conv2D(filters, 3, padding="same", activation="relu"), layers.MaxPool2D(2)]
+    found.append(layers.Flatten())
     for width in dense[:-1]:
-        net.add(layers.Dense(width, activation="relu"))
-        net.add(layers.Dropout(dropout))
-    net.add(layers.Dense(dense[-1], activation="relu"))
-    net.add(layers.Dense(classes, activation="softmax"))
-    return net
+        found += [layers.Dense(width, activation="relu"), layers.Dropout(dropout)]
+    found += [layers.Dense(dense[-1], activation="relu"), layers.Dense(classes, activation="softmax")]
+    return keras.Sequential(found, name="seed_cnn")
