@@ -14,7 +14,7 @@ from pipeline.download import synthetic
 from tests.conftest import ROOT, Project, with_dvc
 
 NOTEBOOK = ROOT / "notebooks" / "fer2013.ipynb"
-# In the place of a Jupyter kernel: the cells need no more of it than `display`.
+# In the place of a Jupyter kernel: the cells need no more of it than `display`, and get its MPLBACKEND.
 KERNEL = """
 import json, sys, types
 shown, display = [], types.ModuleType("IPython.display")
@@ -27,6 +27,8 @@ for cell in json.load(open(given)):
     exec(compile(cell, "cell", "exec"), names)
 json.dump(shown, open(output, "w"))
 """
+
+BACKEND = "module://matplotlib_inline.backend_inline"
 
 
 def cells(kind: str = "code") -> list[str]:
@@ -60,7 +62,7 @@ def run(folder: Path, repository: Project) -> tuple[dict, list[str]]:
     sources = [text.replace("/kaggle/input", str(folder / "input")) for text in sources]
     given, shown = folder / "cells.json", folder / "shown.json"
     given.write_text(json.dumps(sources))
-    Project(folder).run(sys.executable, "-c", KERNEL, str(given), str(shown), real=True)
+    Project(folder).run(sys.executable, "-c", KERNEL, str(given), str(shown), real=True, MPLBACKEND=BACKEND)
     return json.loads((folder / "fer2013/results/run.json").read_text()), json.loads(shown.read_text())
 
 
