@@ -7,7 +7,9 @@ python=${PYTHON:-python3} venv=${VENV:-.venv} lock=$1
     echo "error: $python is $("$python" -V 2>&1 || echo missing); accepted: Python 3.11 to 3.13, e.g. make PYTHON=python3.12" >&2
     exit 1
 }
-"$python" -m venv "$venv"
+pip='' # Colab, and Debian without python3-venv, have no ensurepip, from which pip comes; uv needs no pip
+if command -v uv >/dev/null && ! "$python" -c 'import ensurepip' 2>/dev/null; then pip=--without-pip; fi
+"$python" -m venv $pip "$venv"
 echo "installing the $(grep -c == "$lock") packages of $lock into $venv"
 install="$venv/bin/python -m pip install"
 if command -v uv >/dev/null; then install="uv pip install --compile-bytecode --python $venv/bin/python"; fi
