@@ -54,8 +54,8 @@ bench: $(VENV)/dev  ## run the measurements of benchmarks/
 
 export: $(VENV)/export  ## install the packages for .tflite and .onnx files (LiteRT, ONNX Runtime, tf2onnx)
 
-gpu: $(VENV)/gpu  ## install NVIDIA's libraries for TensorFlow on Linux, and list the GPUs it finds: docs/machines.md
-	@TF_CPP_MIN_LOG_LEVEL=1 $(BIN)/python -c 'import tensorflow as tf; print(tf.config.list_physical_devices("GPU") or "no GPU found")'
+gpu: $(VENV)/gpu  ## install NVIDIA's libraries for TensorFlow on Linux, and name the GPU that it uses: docs/machines.md
+	@$(BIN)/python -c 'from pipeline.core import runtime; runtime.load_tensorflow(); print(runtime.gpu() or "no GPU found")'
 
 cluster: $(VENV)/cluster  ## install the packages for sweeps on several machines (Ray, Slurm, PostgreSQL, S3)
 

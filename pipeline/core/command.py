@@ -30,6 +30,7 @@ def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
     @functools.wraps(start)
     def run() -> None:
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises its errors instead of printing a traceback
+        os.environ["MPLBACKEND"] = "agg"  # a notebook's cells inherit a backend that is not installed here
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         try:
             if set(sys.argv[1:]) & set(HELP) and (text := getattr(start, "usage", None)):
