@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.tracking.tracker import Tracker
     from pipeline.train.fit import Fitted
 
-TRY = "try a tenth of optimizer.learning_rate"
+TRY = "if more epochs do not change that, try a tenth of optimizer.learning_rate"
 """What to do if a training does not leave one class."""
 
 
