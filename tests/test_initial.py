@@ -3,9 +3,11 @@
 import hashlib
 import json
 import re
+import shlex
 
 import pytest
 
+from pipeline.core import config
 from pipeline.core.errors import PipelineError
 from pipeline.models import build
 from pipeline.models.linear import Options
@@ -67,6 +69,9 @@ class TestTrained:
         assert "starting from" in done.stdout
         record = only_run(project)
         assert record["config"]["train"]["init"] == f"{given}#sha256={sha}"
+        (printed,) = re.findall(r"python -m pipeline\.use (.*) && dvc repro", done.stdout)
+        assert f"train.init='{given}#sha256={sha}'" in shlex.split(printed)
+        config.compose(shlex.split(printed))
         (job,) = project.path("multirun").glob("*/*/job.json")
         before = json.loads(job.read_text())["val"]["accuracy"]
         assert record["val_scores"]["accuracy"] == before  # nothing is learned at this rate

@@ -23,6 +23,7 @@ from pipeline.download.stage import download
 from pipeline.prepare import pictures, splits
 from pipeline.prepare.__main__ import main
 from pipeline.prepare.names import class_of, split_of
+from pipeline.preprocess.stage import preprocess
 from tests.archives import image, pixels, row, table, tar_gz, write_folder, write_zip
 from tests.conftest import with_dvc
 
@@ -518,3 +519,28 @@ def test_three_classes_are_trained_swept_and_used(project):
     assert "was made with a different data.sha256" in stale
     refused = project.stage("train", "data=mine", "data.classes=[contempt,smile]", check=False)
     assert "accepted: 'contempt', 'happy', 'yawning'" in refused.stderr
+
+
+def test_an_older_download_is_not_taken_for_the_dataset_prepared_since(tmp_path, own, prepare):
+    source = write_folder(tmp_path / "given", drawn(files("happy", "sad", n=20)))
+    prepare(source)
+    download(option(own), own / "data/raw/mine")
+    prepare(source, "--force", "--seed", "9")
+    with pytest.raises(PipelineError, match=r"another file than data\.sha256 names"):
+        preprocess(option(own), paths.Outputs(own))
+    download(option(own), own / "data/raw/mine")
+    preprocess(option(own), paths.Outputs(own))
+
+
+@pytest.mark.parametrize("name", ["null", "true", "no", "123", "1e5", "fer2013", "A", "a b"])
+def test_a_name_that_is_no_option_is_refused(tmp_path, own, name):
+    source = write_folder(tmp_path / "given", drawn(files("happy", "sad", n=20)))
+    with pytest.raises(PipelineError, match="a letter first"):
+        main.__wrapped__([str(source), "--name", name])
+    assert not (own / "data").exists()
+
+
+def test_a_column_of_emotions_has_the_challenges_codes_in_a_table_of_files_too(tmp_path, own, prepare):
+    listing = "file,emotion\n" + "".join(f"{i}.png,{3 + i % 2}\n" for i in range(20))
+    source = write_folder(tmp_path / "given", drawn(files("all", n=20)) | {"labels.csv": listing.encode()})
+    assert set(prepare(source)) == {"happy", "sad"}

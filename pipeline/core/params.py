@@ -46,9 +46,14 @@ def advice(overrides: list[str], what: str) -> str:
         for key, value in in_options.items()
         for group in [key.split(".")[0]]
     ]
-    settings = shlex.join(f"{key.removeprefix('choices.')}={value}" for key, value in changed.items())
+    settings = shlex.join(f"{key.removeprefix('choices.')}={_quoted(value)}" for key, value in changed.items())
     steps.append((f"python -m pipeline.use {settings} && " if changed else "") + "dvc repro")
     return f"To make {what} the committed run: {', then '.join(steps)}"
+
+
+def _quoted(value: Any) -> Any:
+    """Return `value` with quotes if it has signs that Hydra's command line does not take without them."""
+    return f"'{value}'" if isinstance(value, str) and set(value) & set("#=:") else value
 
 
 def _differences(overrides: list[str]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Reads, checks and writes archives of FER-2013."""
 
 import gzip
+import hashlib
 import math
 import re
 import stat
@@ -74,6 +75,16 @@ def suffix(path: Path) -> str:
         return ".csv"
     kind = "an empty file" if not head else "a web page" if text.startswith(b"<") else "no archive"
     raise PipelineError(f"this is {kind}; {ACCEPTED}")
+
+
+def check_digest(path: Path, expected: str | None, label: str) -> None:
+    """Raise PipelineError, which names the file `label`, if `path` has another SHA-256 than `expected`; None is any."""
+    if expected is None:
+        return
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise PipelineError(f"{label} is another file than data.sha256 names: {found[:12]}, not {expected[:12]}")
 
 
 def verify(path: Path, counts: dict[str, list[int]], label: str) -> None:

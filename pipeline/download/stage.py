@@ -1,6 +1,5 @@
 """Stage download: gets the archive of the dataset into data/raw/, and verifies it."""
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -36,7 +35,7 @@ def _download(data: Data, target: Path) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     try:
         label = _obtain(data, temporary)
-        _check_digest(data, temporary, label)
+        archive.check_digest(temporary, data.sha256, label)
         archive.verify(temporary, data.counts, label)
         placed = target / f"archive{archive.suffix(temporary)}"
         os.replace(temporary, placed)
@@ -45,15 +44,6 @@ def _download(data: Data, target: Path) -> Path:
     for other in {*target.glob("archive.*")} - {placed}:
         other.unlink()
     return placed
-
-
-def _check_digest(data: Data, path: Path, label: str) -> None:
-    """Raise PipelineError if `data` names a digest, and the file `path`, called `label`, has another one."""
-    if data.sha256:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != data.sha256:
-            raise PipelineError(f"{label} is another file than data.sha256 names: {found[:12]}, not {data.sha256[:12]}")
 
 
 def _obtain(data: Data, temporary: Path) -> str:

@@ -10,7 +10,8 @@ from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
 from pipeline.core.locks import exclusive
 
-RESERVED = ("fer2013", "synthetic")
+RESERVED = ("fer2013", "synthetic", "null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf")
+"""Names that are taken, and words that YAML or Hydra do not read as text."""
 
 
 @command
@@ -68,9 +69,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.name in RESERVED or not re.fullmatch(r"[a-z0-9_]+", args.name):
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", args.name) or args.name in RESERVED:
         raise PipelineError(
-            f"--name {args.name}; accepted: small letters, digits and _, and neither {' nor '.join(RESERVED)}"
+            f"--name {args.name}; accepted: small letters, digits and _, a letter first, but not {', '.join(RESERVED)}"
         )
     shares = [share for share in (args.val_share, args.test_share) if share is not None]
     if not all(0 < share < 1 for share in shares) or sum(shares) >= 1:

@@ -21,13 +21,14 @@ PACKED = (".tar", ".tar.gz", ".tgz", ".zip")
 class Plan(NamedTuple):
     """What is read of a source: pictures by their place, or tables of pixels, or the challenge's packed table.
 
-    `left` are the files that are not read: reason -> names.
+    `left` are the files that are not read: reason -> names. With `codes`, numbers are in a column `emotion`.
     """
 
     images: dict[str, Place]
     tables: dict[str, Columns]
     packed: bool
     left: dict[str, list[str]]
+    codes: bool = False
 
 
 class Labelled(NamedTuple):
@@ -68,7 +69,7 @@ def _plan(path: Path, inside: str) -> Plan:
         )
         left |= tables.unusable(heads, chosen, left)
         if chosen:
-            return Plan({}, chosen, False, left | ({"no pictures": others} if others else {}))
+            return Plan({}, chosen, False, left | ({"no pictures": others} if others else {}), _coded(chosen))
     inner = [name for name in others if name.lower().endswith(PACKED)]
     if path.is_file() and len(inner) == 1 and not inner[0].lower().endswith(".zip"):
         return Plan({}, {}, True, {})
@@ -91,9 +92,14 @@ def _of_images(path: Path, inside: str, images: list[str], heads: dict[str, Colu
         left |= tables.unusable(heads, chosen, left)
         if unnamed := [name for name in images if name not in found]:
             left["in no row of the table"] = unnamed
-    elif heads:
+        return Plan(found, {}, False, left | ({"no pictures": others} if others else {}), _coded(chosen))
+    if heads:
         left["tables, beside folders of pictures"] = list(heads)
     return Plan(found, {}, False, left | ({"no pictures": others} if others else {}))
+
+
+def _coded(chosen: dict[str, Columns]) -> bool:
+    return any(columns.label == "emotion" for columns in chosen.values())
 
 
 def _by_table(path: Path, inside: str, chosen: dict[str, Columns], images: list[str]) -> dict[str, Place]:

@@ -63,8 +63,7 @@ def understand(source: Path, options: Options, pixels: IO[bytes]) -> Understood:
     Raises PipelineError if that is no dataset of two or more classes, or FER-2013 itself.
     """
     plan = reading.plan(source, options.inside)
-    codes = any(columns.label == "emotion" for columns in plan.tables.values())
-    names = Names(options.mapped, options.keep_names, codes)
+    names = Names(options.mapped, options.keep_names, plan.codes)
     _check_labels([(place.split, place.label) for place in plan.images.values()], names)
     _check_not_fer2013(source, _counts((names(place.label), place.split) for place in plan.images.values()))
     images, labels, sizes, colour = [], set(), Counter[tuple[int, int]](), 0

@@ -30,6 +30,7 @@ def preprocess(data: Data, out: paths.Outputs) -> None:
     total = sum(map(sum, data.counts.values()))
     with exclusive(paths.data_lock(data.name), f"stage download or preprocess of {data.name}", wait=True):
         source = _archive_in(paths.raw(data.name))
+        archive.check_digest(source, data.sha256, f"{source}, made by an earlier download,")
         folder = write(archive.read(source, images=total, classes=list(data.counts)), data, paths.arrays(data.name))
         found = audit.audit(folder)
         files.write_json(out.audit, found)

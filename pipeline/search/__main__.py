@@ -22,7 +22,7 @@ from pipeline.sweep import ranking, secrets
 from pipeline.sweep.jobs import label, parent_run, prepare, read_result, run_job
 from pipeline.tracking import registry
 from pipeline.tracking.tracker import Stopped, Tracker
-from pipeline.train.source import pin
+from pipeline.train.source import pin, pinned
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -139,7 +139,7 @@ def _conclude(study: Study, settings: space.Search, folder: Path, tracker: Track
     tracker.log_metrics(parent, {"best_val_accuracy": best["val"]["accuracy"], "trials": len(rows)})
     tracker.log_files(parent, [folder / name for name in ("search.md", "trials.csv", "search.png")])
     tracker.describe(parent, f"{ranking.shortened(text_table)}\n\n{text}")
-    print(f"\n{text_table}\n\n{text}\n{params.advice([*settings.overrides, *best['swept']], 'line 1')}")
+    print(f"\n{text_table}\n\n{text}\n{params.advice(pinned([*settings.overrides, *best['swept']]), 'line 1')}")
     registry.offer_result(tracker, best)
 
 

@@ -23,6 +23,7 @@ from pipeline.sweep import launchers, ranking, secrets
 from pipeline.sweep.jobs import label, parent_run, prepare, read_result, run_job
 from pipeline.sweep.plan import Planned, key, plan, without_name
 from pipeline.tracking import registry
+from pipeline.train.source import pinned
 
 PARENT = "sweep.json"
 
@@ -50,7 +51,7 @@ def single(arguments: list[str]) -> Path:
         raise PipelineError(f"the training failed ({result['error']}); the same command repeats it")
     from pipeline.tracking.tracker import Tracker
 
-    print(f"model: {context.out.model}\n{params.advice(job.overrides, 'this')}")
+    print(f"model: {context.out.model}\n{params.advice(pinned(job.overrides), 'this')}")
     registry.offer_result(Tracker(job.cfg.tracking), result)
     return folder
 
@@ -122,7 +123,7 @@ def _train_all(jobs: list[Planned], folder: Path, arguments: list[str], name: st
             best = table[0]["best"]
             winner = next(job for job in jobs if job.swept == best["swept"])
             line = "line 1" if len(tables) == 1 else f"line 1 of {name}"
-            print(params.advice(winner.overrides, line))
+            print(params.advice(pinned(winner.overrides), line))
             registry.offer_result(tracker, best)
         if failed:
             summary = f"{len(failed)} of {len(jobs)} jobs failed; the same command repeats them"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.core import paths
+from pipeline.core import config, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config, Tracking
 
@@ -35,8 +35,14 @@ def initial_model(cfg: Config, pinned: bool) -> Iterator[tuple[Config, Path | No
 
 def pin(cfg: Config) -> Config:
     """Return `cfg` with the SHA-256 of the model that `train.init` names, if it names one."""
-    with initial_model(cfg, pinned=False) as (pinned, _):
-        return pinned
+    with initial_model(cfg, pinned=False) as (resolved, _):
+        return resolved
+
+
+def pinned(overrides: list[str]) -> list[str]:
+    """Return `overrides` with the SHA-256 of the model that their `train.init` names: DVC wants it."""
+    init = pin(config.compose(overrides)[0]).train.init
+    return [*overrides, f"train.init='{init}'"] if init else overrides
 
 
 def _file(name: str, tracking: Tracking, folder: Path) -> Path:
