@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.data.layouts import CODES
+from pipeline.core.constants import CODES
 
 COUNTS = {"angry": [2, 1, 1], "happy": [1, 1, 1]}
 NAMES = (

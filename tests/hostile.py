@@ -129,4 +129,30 @@ def elsewhere(path: Path, kind: str) -> None:
             group.create_dataset("bias", (2**20, 2**20), "f4", chunks=(1024, 1024))
 
 
+def large(path: Path, kind: str) -> None:
+    """Write a model in a small file that makes Keras allocate gigabytes; it is not sealed."""
+    network(path)
+    if kind == "enlarged":
+        images = keras.Input((48, 48, 1))
+        inner = [keras.Input((None, None, 1)), keras.layers.UpSampling2D(1000), keras.layers.GlobalMaxPooling2D()]
+        keras.Model(images, keras.layers.Dense(3)(keras.Sequential(inner)(images))).save(path)
+        return
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        config["config"]["layers"][-1]["config"]["units"] = 400_000
+        del file.attrs["model_config"]
+        file.attrs["model_config"] = json.dumps(config)
+        if kind == "gaps":
+            group = file["model_weights/dense/net/dense"]
+            del group["kernel"], group["bias"]
+            group.create_dataset("kernel", (2304, 50_000), "f4", chunks=(2304, 100))
+            group.create_dataset("bias", (50_000,), "f4", chunks=(100,))
+
+
+LARGE = {
+    "units": r"Shape mismatch .* Weight expects shape \(2304, 400000\). Received saved weight with shape \(2304, 3\)",
+    "enlarged": r"computes 2,304,000,000 numbers in '.*up_sampling2d.*'; accepted: at most 16,777,216",
+    "gaps": r"'model_weights/dense/net/dense/.*' is not stored in full; accepted: weights without compression or gaps",
+}
+"""Kinds of `large`, and what is said of each."""
 ELSEWHERE = ("external link", "soft link", "external storage", "virtual", "bomb")

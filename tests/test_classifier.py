@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 
-from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
 from pipeline.faces.classifier import Classifier
 from pipeline.faces.loading import load_classifier
@@ -37,13 +36,22 @@ def test_a_rejected_prediction_has_a_reason(classifier):
     assert low.text.endswith(" (rejected: low confidence)")
 
 
-def test_a_file_of_another_program_has_the_seven_emotions_or_is_refused(tmp_path):
+def test_the_order_of_the_emotions_is_never_guessed(tmp_path):
     for outputs in (7, 3):
         net = keras.Sequential([keras.Input((48, 48, 1)), keras.layers.Flatten(), keras.layers.Dense(outputs)])
         net.save(tmp_path / f"{outputs}.h5")
-    assert saved.info(tmp_path / "7.h5", 7) == saved.ModelInfo(list(EMOTIONS), 1.0, 0.0)
-    with pytest.raises(PipelineError, match="does not state which classes its 3 outputs are"):
+    with pytest.raises(PipelineError, match=r"which classes its 3 outputs are; give them in order with --classes$"):
         Classifier(tmp_path / "3.h5")
+    orders = (
+        r"angry,disgust,fear,happy,neutral,sad,surprise \(alphabetical\) or "
+        r"angry,disgust,fear,happy,sad,surprise,neutral \(fer2013\.csv\)"
+    )
+    with pytest.raises(PipelineError, match=f"its 7 outputs are; .* --classes, for example {orders}"):
+        Classifier(tmp_path / "7.h5")
+    given = ["a", "b", "c"]
+    assert saved.info(tmp_path / "3.h5", 3, given) == saved.ModelInfo(given, 1.0, 0.0)
+    with pytest.raises(PipelineError, match=r"7\.h5 with --classes names 3 classes, and its model has 7 outputs"):
+        saved.info(tmp_path / "7.h5", 7, given)
 
 
 def test_a_missing_model_is_an_error(tmp_path):

@@ -87,6 +87,16 @@ def lopsided() -> tuple[keras.Model, Split]:
     return model, Split(pixels, np.arange(2), np.zeros(2, int))
 
 
+def test_models_of_one_architecture_keep_their_own_predictions(lopsided):
+    """They share one compiled prediction."""
+    model, images = lopsided
+    other = keras.models.clone_model(model)
+    other.set_weights([-weight for weight in model.get_weights()])
+    expected = 1 / (1 + np.exp(-np.array([8, 4])))
+    for one, probability in (model, expected), (other, 1 - expected), (model, expected):
+        np.testing.assert_allclose(inference.predict(one, images)[:, 0], probability, atol=1e-5)
+
+
 def test_test_time_augmentation_flips_left_and_right(lopsided):
     model, images = lopsided
     left = inference.predict(model, images)[:, 0]

@@ -1,6 +1,7 @@
 """The start of TensorFlow: what it prints, the device that computes, and a GPU that is hidden."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,15 @@ def start(folder: Path, code: str, **environment: str) -> subprocess.CompletedPr
 def test_information_is_not_printed_and_warnings_are(tmp_path):
     done = start(tmp_path, "")
     assert done.stderr == "W0000 00:00:1.2 3 gpu_device.cc:2] Cannot dlopen some GPU libraries.\n"
+
+
+def test_the_message_of_a_tensorflow_that_aborts_is_printed(tmp_path):
+    """As on a processor without the instructions that it was compiled for."""
+    (tmp_path / "tensorflow.py").write_text("import os; os.write(2, b'F0000 compiled to use AVX\\n'); os.abort()")
+    code = "from pipeline.core import runtime; runtime.load_tensorflow()"
+    given = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env=given)
+    assert (done.returncode, done.stderr) == (-signal.SIGABRT, "F0000 compiled to use AVX\n")
 
 
 def test_a_gpu_is_named_and_its_memory_taken_as_needed(tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import resource
 
 import h5py
 import keras
@@ -130,6 +131,30 @@ def test_weights_outside_the_file_are_refused(path, kind):
     hostile.elsewhere(path, kind)
     with pytest.raises(PipelineError, match=r"is a link; accepted|is in another file|at most 1,073,741,824"):
         saved.load(path)
+
+
+@pytest.mark.parametrize("kind", hostile.LARGE)
+def test_a_model_that_needs_much_memory_is_refused_before_it_is_allocated(path, kind):
+    hostile.large(path, kind)
+    assert path.stat().st_size < 100_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(PipelineError, match=rf"model\.h5 .*{hostile.LARGE[kind]}"):
+        saved.load(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # KiB on Linux
+
+
+@pytest.mark.parametrize("shape", [(64, 64, 1), (48, 48, 3), (2304,)])
+def test_a_model_of_other_images_is_refused_if_they_cannot_be_scaled_to_its_input(path, shape):
+    layers = [keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(3)]
+    keras.Sequential(layers).save(path)
+    given = "x".join(map(str, shape))
+    with pytest.raises(PipelineError, match=rf"model\.h5 takes {given}; accepted: a model of grey 48x48 images"):
+        saved.load(path)
+    if shape == (64, 64, 1):
+        assert saved.load(path, any_size=True).input_shape == (None, 64, 64, 1)
+    else:
+        with pytest.raises(PipelineError, match=rf"takes {given}; accepted: a model of square grey images"):
+            saved.load(path, any_size=True)
 
 
 def test_a_model_of_keras_2_is_read(path):

@@ -16,6 +16,8 @@ import yaml
 from pipeline.core import paths
 
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "mlflow", "dvc", "hydra-core")
+INSTRUCTIONS = ("amx_tile", "avx512f", "avx2", "avx")
+"""The names that Linux gives to sets of instructions of x86 processors, the fastest one first."""
 
 
 def git_commit() -> str | None:
@@ -27,17 +29,22 @@ def git_commit() -> str | None:
         return None
 
 
+@functools.cache  # each job of a sweep asks for it
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that affect the numbers."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
 
 
 def hardware() -> dict[str, Any]:
-    """Return processor, cores that this process may use, memory in GiB, platform, and the chosen GPUs."""
+    """Return processor, its widest instructions, cores that this process may use, memory in GiB, and platform.
+
+    The chosen GPUs are there too, if the environment chooses.
+    """
     import psutil
 
     return {
-        "processor": _processor(),
+        "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "instructions": next((name for name in INSTRUCTIONS if name in _cpuinfo("flags").split()), None),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "platform": platform.system() + " " + platform.machine(),
@@ -58,11 +65,16 @@ def fingerprint(architectures: set[str], *parts: Any) -> str:
 
 def training_code(architectures: set[str]) -> list[Path]:
     """Return the project's source files that decide the weights of models of `architectures`."""
-    deps = yaml.safe_load((paths.ROOT / "dvc.yaml").read_text("utf-8"))["stages"]["train"]["deps"]
+    deps = _train_deps((paths.ROOT / "dvc.yaml").read_text("utf-8"))
     names = {
         dep.replace("${choices.model}", name) for dep in deps if dep.startswith("pipeline/") for name in architectures
     }
     return sorted(paths.ROOT / name for name in names)
+
+
+@functools.cache
+def _train_deps(dvc_yaml: str) -> list[str]:
+    return yaml.safe_load(dvc_yaml)["stages"]["train"]["deps"]
 
 
 @functools.cache  # each job of a sweep asks for the same files
@@ -74,9 +86,10 @@ def _without_docstrings(code: str) -> str:
     return ast.dump(tree)
 
 
-def _processor() -> str:
+def _cpuinfo(field: str) -> str:
+    """Return a field of the first processor in Linux' /proc/cpuinfo; empty if it is not there."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+        return next(line.split(":")[1].strip() for line in lines if line.startswith(field))
     except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+        return ""

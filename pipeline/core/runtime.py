@@ -2,13 +2,17 @@
 
 import logging
 import os
-import re
+import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-_NOISE = re.compile(rb"I\d{4} |WARNING: All log messages before absl::InitializeLog|\s*$")
-"""Lines of information that TensorFlow prints at each import; no setting of this version turns them off."""
+_QUIETER = r"""
+import re, sys
+for line in sys.stdin.buffer:
+    if not re.match(rb"I\d{4} |WARNING: All log messages before absl::InitializeLog|\s*$", line):
+        sys.stderr.buffer.write(line)
+"""
+"""Leaves out the lines of information that TensorFlow prints at each import; no setting of this version does."""
 
 
 def configure(threads: int | None = None) -> None:
@@ -36,17 +40,15 @@ def load_tensorflow() -> None:
         return
     configure()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as printed:
-        os.dup2(printed.fileno(), 2)  # the lines come from C++, not from sys.stderr
+    # A process of its own prints the lines even if TensorFlow aborts this one, as it does on a CPU that it cannot use.
+    with subprocess.Popen([sys.executable, "-ISc", _QUIETER], stdin=subprocess.PIPE) as quieter:
+        assert quieter.stdin
+        os.dup2(quieter.stdin.fileno(), 2)  # the lines come from C++, not from sys.stderr
         try:
             import tensorflow as tf
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
-            printed.seek(0)
-            for line in printed:
-                if not _NOISE.match(line):
-                    os.write(2, line)
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
 

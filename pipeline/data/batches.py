@@ -40,8 +40,8 @@ def training(
     chunk = CHUNK * batch_size
     resampled, mixed = augment.resamples(changes), mixing.mixes(changes)
     sharp = resampled and changes.interpolation == "bicubic"
-    in_numpy = augment.resample_sharp if sharp else augment.move
     in_tensorflow = resampled and not sharp
+    moved = changes.flip or changes.shift > 0
     unmixed = np.zeros((chunk, 7), np.float32)
 
     def chunks(epoch: int) -> Iterator[tuple[np.ndarray, ...]]:
@@ -54,7 +54,10 @@ def training(
             transforms = augment.transforms(moves.take(chosen, axis=1), changes)
             mixtures = mixing.mixtures(mixes.take(chosen, axis=1), changes) if mixed else unmixed[: len(chosen)]
             pixels = split.images(chosen)
-            pixels = pixels if in_tensorflow else in_numpy(pixels, transforms)
+            if sharp:
+                pixels = augment.resample_sharp(pixels, transforms)
+            elif moved and not in_tensorflow:
+                pixels = augment.move(pixels, transforms)
             yield pixels, targets[split.labels[chosen]], transforms, mixtures
 
     def prepare(

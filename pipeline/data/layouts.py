@@ -10,14 +10,11 @@ from typing import IO, NamedTuple, cast
 import numpy as np
 from PIL import Image
 
-from pipeline.core.constants import EMOTIONS, IMAGE_SIZE
+from pipeline.core.constants import CODES, EMOTIONS, IMAGE_SIZE
 from pipeline.core.errors import PipelineError
 
 SPLIT_OF = {"Training": "train", "PublicTest": "val", "PrivateTest": "test"}
 """The challenge's names of the splits, in the `Usage` column and in front of Kaggle's file names."""
-
-CODES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""The emotions in the order of the challenge's codes, 0 to 6."""
 
 COLUMNS = ("emotion", "pixels", "Usage")
 _NAMES = tuple(name.casefold() for name in COLUMNS)

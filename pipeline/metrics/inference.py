@@ -13,15 +13,29 @@ BATCH = 256
 """Images scored together."""
 
 
+_compiled: dict[str, keras.Model] = {}
+"""The last architecture with its compiled prediction, which the jobs of a sweep use again."""
+
+
 def predict(model: keras.Model, split: Split) -> np.ndarray:
     """Return (n, k) probabilities for all images of `split`, in order."""
-    return model.predict(_images(model, split), verbose=0)
+    return _reused(model).predict(_images(model, split), verbose=0)
+
+
+def _reused(model: keras.Model) -> keras.Model:
+    """Return a copy of `model`: the last one, with the weights of `model`, if the architecture is the same."""
+    key = model.to_json()
+    if key not in _compiled:
+        _compiled.clear()
+        _compiled[key] = keras.models.clone_model(model)
+    _compiled[key].set_weights(model.get_weights())
+    return _compiled[key]
 
 
 def predict_with_flip(model: keras.Model, split: Split) -> np.ndarray:
     """Return (n, k) probabilities, each the mean over an image and its horizontal flip: test-time augmentation."""
     flipped = _images(model, split).map(lambda x, y: (x[:, :, ::-1], y))
-    return (predict(model, split) + model.predict(flipped, verbose=0)) / 2
+    return (predict(model, split) + _reused(model).predict(flipped, verbose=0)) / 2
 
 
 def means(model: keras.Model, others: list[keras.Model], split: Split, flip: bool) -> dict[str, np.ndarray]:

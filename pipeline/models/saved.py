@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.core import files
-from pipeline.core.constants import EMOTIONS
+from pipeline.core.constants import CODES, EMOTIONS, IMAGE_SIZE
 from pipeline.core.errors import PipelineError
 from pipeline.core.section import Portion, PositiveFloat
 from pipeline.models import untrusted
@@ -56,14 +56,31 @@ def save(model: "keras.Model", path: Path, info: ModelInfo) -> None:
             partial.unlink()
 
 
-def load(path: Path) -> "keras.Model":
-    """Return the model in the .h5 file `path`; raise PipelineError if it is damaged or contains code."""
+def load(path: Path, any_size: bool = False) -> "keras.Model":
+    """Return the model in the .h5 file `path`, which takes grey 48x48 images, or square ones of `any_size`.
+
+    Raises PipelineError if it is damaged, contains code, takes other images, or needs much memory.
+    """
     import keras
 
     if path.suffix != ".h5":  # Keras chooses the format by the name
         raise PipelineError(f"{path} is not an .h5 file; accepted: .h5")
     with _checked(path):
+        # Allocates nothing: Keras compares the weights that the layers declare with those in the file.
+        with keras.StatelessScope(initialize_variables=False):
+            declared = keras.models.load_model(path, compile=False, safe_mode=True)
+            _check_input(declared.input_shape, any_size)
+            untrusted.check_memory(declared)
         return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _check_input(shape: Any, any_size: bool) -> None:
+    """Raise PipelineError if a model does not take one square grey image for each row of a batch."""
+    square = len(shape) == 4 and shape[1] is not None and shape[1] == shape[2] and shape[3] == 1
+    if not square or (shape[1] != IMAGE_SIZE and not any_size):
+        given = "x".join(map(str, shape[1:]))
+        accepted = "square grey images" if any_size else f"grey {IMAGE_SIZE}x{IMAGE_SIZE} images"
+        raise PipelineError(f"takes {given}; accepted: a model of {accepted}")
 
 
 @contextmanager
@@ -104,24 +121,35 @@ def _load_pinned(path: Path, digest: str, classes: list[str]) -> "keras.Model":
     return model
 
 
-def info(path: Path, outputs: int) -> ModelInfo:
+def info(path: Path, outputs: int, classes: list[str] | None = None) -> ModelInfo:
     """Return what the file `path` states about its model, which has `outputs` outputs.
 
-    The file of another program states nothing: seven outputs are taken for the seven emotions in alphabetical order,
-    as the dataset's folders are, not calibrated, and every prediction is confident.
-    Raises PipelineError if another number of outputs is not explained.
+    The file of another program states nothing: then `classes` are its classes, in the order of its outputs. It is not
+    calibrated, and every prediction is confident.
+    Raises PipelineError if the classes are not known: their order is never guessed.
     """
+    found = stated(path)
+    if found is None and classes is None:
+        known_orders = f", for example {','.join(EMOTIONS)} (alphabetical) or {','.join(CODES)} (fer2013.csv)"
+        raise PipelineError(
+            f"{path} does not state which classes its {outputs} outputs are; give them in order with --classes"
+            + (known_orders if outputs == len(EMOTIONS) else "")
+        )
+    known = found or ModelInfo(classes or [], 1.0, 0.0)
+    if len(known.classes) != outputs:
+        source = "" if found else "with --classes "
+        raise PipelineError(f"{path} {source}names {len(known.classes)} classes, and its model has {outputs} outputs")
+    return known
+
+
+def stated(path: Path) -> ModelInfo | None:
+    """Return what the file `path` states about its model; None if it states nothing."""
     with _checked(path) as file:
         text = file.attrs.get(_ATTRIBUTE)
-    if text is not None:
-        try:
-            found = TypeAdapter(ModelInfo).validate_json(text)
-        except ValidationError as error:
-            (where, *_), reason = error.errors()[0]["loc"] or ("",), error.errors()[0]["msg"]
-            raise PipelineError(f"{path} does not state what its outputs mean: {where} {reason}") from error
-        if len(found.classes) == outputs:
-            return found
-        raise PipelineError(f"{path} names {len(found.classes)} classes, and its model has {outputs} outputs")
-    if outputs == len(EMOTIONS):
-        return ModelInfo(list(EMOTIONS), 1.0, 0.0)
-    raise PipelineError(f"{path} does not state which classes its {outputs} outputs are; `pipeline.train` writes that")
+    if text is None:
+        return None
+    try:
+        return TypeAdapter(ModelInfo).validate_json(text)
+    except ValidationError as error:
+        (where, *_), reason = error.errors()[0]["loc"] or ("",), error.errors()[0]["msg"]
+        raise PipelineError(f"{path} does not state what its outputs mean: {where} {reason}") from error

@@ -2,7 +2,8 @@
 
 Keras' safe mode alone was bypassed more than once (CVE-2024-3660, CVE-2025-1550, -8747, -9905, -9906), and layers and
 HDF5 itself can name other files (CVE-2025-12058, CVE-2026-1669). A file may therefore name only layers of Keras' own,
-from those folders of Keras that neither run code nor open files, and must contain its weights itself.
+from those folders of Keras that neither run code nor open files, and must contain all its weights itself, so that a
+small file cannot make Keras allocate much memory.
 """
 
 import json
@@ -13,10 +14,13 @@ from pipeline.core.errors import PipelineError
 
 if TYPE_CHECKING:
     import h5py
+    import keras
 
 ACCEPTED = "accepted: a model of Keras' own layers, none of which runs code or opens files"
 MAX_BYTES = 2**30
 """Bytes of a file, and of all weights together; the largest model here has 2 million."""
+MAX_ELEMENTS = 2**24
+"""Numbers in the largest tensor that a model computes for one image; the largest one here has 331,776."""
 
 _LAYERS = (
     *("activations", "attention", "convolutional", "core", "merging", "normalization", "pooling"),
@@ -47,6 +51,22 @@ def check_layers(config: Any) -> None:
         _check_class(part)
 
 
+def check_memory(model: "keras.Model") -> None:
+    """Raise PipelineError if `model` computes a tensor of more than MAX_ELEMENTS for one image.
+
+    The model is traced, not run: layers without weights, such as UpSampling2D, can be of any size in a small file.
+    """
+    import tensorflow as tf
+
+    shape = [1, *(size or 1 for size in model.input_shape[1:])]
+    traced = tf.function(lambda images: model(images, training=False))
+    graph = traced.get_concrete_function(tf.TensorSpec(shape, tf.float32)).graph
+    outputs = [(output.shape.num_elements() or 0, op.name) for op in graph.get_operations() for output in op.outputs]
+    size, name = max(outputs)
+    if size > MAX_ELEMENTS:
+        raise PipelineError(f"computes {size:,} numbers in {name!r}; accepted: at most {MAX_ELEMENTS:,}")
+
+
 def _check_numbers(file: "h5py.File") -> None:
     """Refuse links, weights in other files, and more weights than any model has."""
     import h5py
@@ -60,6 +80,8 @@ def _check_numbers(file: "h5py.File") -> None:
         raise PipelineError(f"{outside[0]!r} is in another file; accepted: weights in the file itself")
     if (size := sum(weight.nbytes for _, weight in weights)) > MAX_BYTES:
         raise PipelineError(f"has {size:,} bytes of weights; accepted: at most {MAX_BYTES:,}")
+    if short := [name for name, weight in weights if weight.id.get_storage_size() < weight.nbytes]:
+        raise PipelineError(f"{short[0]!r} is not stored in full; accepted: weights without compression or gaps")
 
 
 def _named(config: Any) -> Iterator[dict[str, Any]]:

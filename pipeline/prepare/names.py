@@ -5,9 +5,9 @@ import unicodedata
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline.core.constants import CODES
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import ClassName
-from pipeline.data.layouts import CODES
 
 _CLASS = TypeAdapter[str](ClassName)
 _SAME = {

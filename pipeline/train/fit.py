@@ -66,7 +66,8 @@ def fit(
 
 def _load_initial(model: keras.Model, file: Path, classes: list[str]) -> None:
     trained = saved.load(file)
-    same = saved.info(file, trained.output_shape[-1]).classes == classes
+    stated = saved.stated(file)
+    same = stated is not None and stated.classes == classes
     try:
         start_from(model, trained, same)
     except PipelineError as error:

@@ -35,10 +35,12 @@ def train(
     arrays.check(paths.arrays(cfg.data.name), cfg.data)
     runtime.configure(context.threads)
     runtime.load_tensorflow()
+    from pipeline.metrics.cost import matmul_gflops
     from pipeline.train.source import initial_model
 
     hardware = provenance.hardware()
     hardware["device"] = f"GPU {name}" if (name := runtime.gpu()) else "CPU"
+    hardware["matmul_gflops"] = round(matmul_gflops(), 1)
     print(f"device: {hardware['device'] if name else 'CPU ' + hardware['processor']}")
     with initial_model(cfg, pinned=context.source in ("dvc repro", "dvc exp")) as (resolved, initial):
         return _train(resolved, context, initial, hardware, on_epoch)

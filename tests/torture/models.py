@@ -26,6 +26,9 @@ def faults(folder: Path, short: bool) -> Iterator[Outcome]:
     for kind in hostile.ELSEWHERE:
         hostile.elsewhere(path, kind)
         yield Outcome("network whose weights are not in it", _refused(saved.load, path, marker))
+    for kind in hostile.LARGE:
+        hostile.large(path, kind)
+        yield Outcome("network that needs much memory", _refused(saved.load, path, marker))
     yield Outcome("checkpoint with a pickle", _checkpoint(folder, marker))
     yield from _damage(folder, short)
 
