@@ -347,7 +347,23 @@ def test_equal_images_in_the_splits_of_the_source_are_counted_and_stay(tmp_path,
             (),
             "'anger' and 'angry' are both the class angry; `--map angry=angry`",
         ),
-        (drawn(files("Happy", "happy", "sad")), (), "'Happy' and 'happy' are both the class happy"),
+        (
+            drawn(files("Happy", "happy", "sad")),
+            (),
+            "are both the class happy; `--map happy=happy` makes them one, `--map happy=OTHER` keeps them apart",
+        ),
+        (drawn(files("happy", "sad")), ("--map", "sad=x", "--map", "sad=y"), "--map sad=y, after --map sad=x"),
+        (
+            dict.fromkeys(files("happy", "sad"), b"broken"),
+            ("--skip-broken",),
+            "no picture of happy, sad can be read; accepted: some of each class",
+        ),
+        (
+            drawn(files("happy", "sad")) | dict.fromkeys(files("yawning"), b"broken"),
+            ("--skip-broken",),
+            "no picture of yawning can be read",
+        ),
+        ({"x.csv": listing("happy sad").split(b"\n", 1)[1]}, (), "x.csv does not begin with a line of column names"),
         (drawn(files("happy", "sad", n=2)), (), "the class happy has too few different images"),
         (drawn(files("test/happy", "test/sad")), (), "the source has images of test, and none of train"),
         (drawn(files("train/happy", "train/sad", "test/happy")), (), "no images of sad in test"),
@@ -425,8 +441,11 @@ def test_broken_pictures_can_be_left_out_and_hidden_and_other_files_are(tmp_path
         "notes.txt",
         "a.png",
     ]
-    assert prepare(write_folder(tmp_path / "source", drawn(SPLIT) | dict.fromkeys(extras, b"x")), "--skip-broken")
+    source = write_folder(tmp_path / "source", drawn(SPLIT) | dict.fromkeys(extras, b"x"))
+    (source / "train/yawning").mkdir()
+    assert prepare(source, "--skip-broken")
     printed = capsys.readouterr().out
+    assert "left out, empty folders: 1 (train/yawning)" in printed
     assert "left out, broken: 1 (train/sad/x.png)" in printed
     assert "left out, no pictures: 1 (notes.txt)" in printed
     assert "left out, outside of the folders of the splits: 1 (a.png)" in printed

@@ -91,7 +91,8 @@ def _mapped(given: list[str]) -> dict[str, str]:
         old, found, new = text.partition("=")
         if not old or not found or class_of(new) != new:
             raise PipelineError(f"--map {text}; accepted: OLD=NEW, NEW in small letters, as in --map 7=contempt")
-        mapped[old] = new
+        if mapped.setdefault(old, new) != new:
+            raise PipelineError(f"--map {text}, after --map {old}={mapped[old]}; accepted: one name for each class")
     return mapped
 
 

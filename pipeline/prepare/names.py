@@ -93,9 +93,10 @@ class Names:
         for name in sorted(names):
             other = first.setdefault(self(name), name)
             if other != name and not {name, other} & set(self.given):
+                apart = f"`--map {name}=OTHER`" + (" or --keep-names" if class_of(other) != class_of(name) else "")
                 raise PipelineError(
                     f"{other!r} and {name!r} are both the class {self(name)}; `--map {name}={self(name)}` makes them "
-                    f"one, `--map {name}=OTHER` and --keep-names keep them apart"
+                    f"one, {apart} keeps them apart"
                 )
 
     def changes(self) -> list[str]:

@@ -12,7 +12,7 @@ from pipeline.faces.media import PICTURES
 from pipeline.prepare import pictures, tables
 from pipeline.prepare.layout import Place, places
 from pipeline.prepare.pictures import Picture
-from pipeline.prepare.sources import ACCEPTED, entries
+from pipeline.prepare.sources import ACCEPTED, empty_folders, entries
 from pipeline.prepare.tables import Columns
 
 PACKED = (".tar", ".tar.gz", ".tgz", ".zip")
@@ -46,7 +46,9 @@ def plan(path: Path, inside: str) -> Plan:
     Raises PipelineError, which names `path`, if it is damaged or hostile, or nothing is understood.
     """
     with damage_named(str(path), ACCEPTED):
-        return _plan(path, inside)
+        found = _plan(path, inside)
+    empty = empty_folders(path / inside)
+    return found._replace(left=found.left | ({"empty folders": empty} if empty else {}))
 
 
 def _plan(path: Path, inside: str) -> Plan:
@@ -75,6 +77,11 @@ def _plan(path: Path, inside: str) -> Plan:
         return Plan({}, {}, True, {})
     if inner:
         raise PipelineError(f"holds no pictures, and the archive {inner[0]}; accepted: what is in that, unpacked")
+    if heads:
+        raise PipelineError(
+            f"{next(iter(heads))} does not begin with a line of column names that has label and pixels, or label and "
+            f"file; accepted as label: {', '.join(tables.LABELS)}; as file: {', '.join(tables.FILES)}"
+        )
     kinds = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
     found = ", ".join(f"{n} with {kind}" for kind, n in kinds.most_common(4)) or "no file"
     raise PipelineError(

@@ -54,6 +54,12 @@ def entries(path: Path, inside: str = "") -> Iterator[Entry]:
         yield entry._replace(name=entry.name.removeprefix(prefix))
 
 
+def empty_folders(path: Path) -> list[str]:
+    """Return the names of the folders below `path` that hold nothing; none if it is a file."""
+    empty = [Path(at).relative_to(path).as_posix() for at, folders, files in os.walk(path) if not folders and not files]
+    return sorted(name for name in empty if not _HIDDEN.fullmatch(name))
+
+
 def is_table(path: Path) -> bool:
     """Return whether `path` is a single file that is no archive: a table, by its name."""
     return path.is_file() and not zipfile.is_zipfile(path) and bool(re.search(r"\.(csv|csv\.gz)$", path.name.lower()))

@@ -79,6 +79,8 @@ def understand(source: Path, options: Options, pixels: IO[bytes]) -> Understood:
             sizes[picture.size] += 1
             colour += picture.colour
             advance(1)
+    if lost := sorted({names(place.label) for place in plan.images.values()} - {image.label for image in images}):
+        raise PipelineError(f"{source}: no picture of {', '.join(lost[:5])} can be read; accepted: some of each class")
     _check_labels(list(labels), names)
     _check_classes(source, images, names)
     divided = _divided({image.split for image in images}, options)
