@@ -11,11 +11,18 @@ if TYPE_CHECKING:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add --model, --tracking and --whole to `parser`."""
+    """Add --model, --classes, --tracking and --whole to `parser`."""
     model = "an .h5 file, an MLflow run's id, models:/NAME@ALIAS"
     parser.add_argument("--model", default=str(paths.weights("best")), help=f"{model}; by default %(default)s")
+    add_classes(parser)
     add_tracking(parser)
     parser.add_argument("--whole", action="store_true", help="treat each picture as one face")
+
+
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """Add --classes to `parser`."""
+    classes = "the classes of a model of another program, in the order of its outputs"
+    parser.add_argument("--classes", type=lambda text: text.split(","), metavar="A,B,...", help=classes)
 
 
 def add_tracking(parser: argparse.ArgumentParser) -> None:
