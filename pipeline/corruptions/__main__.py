@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from pipeline.core import files, paths, runtime
+from pipeline.core import files, paths
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import progress
@@ -17,20 +17,20 @@ def main(arguments: list[str]) -> None:
     args = _parser().parse_args(arguments)
     if args.out.suffix.lower() != ".png":
         raise PipelineError(f"{args.out} does not end in .png; accepted: a name that ends in .png")
-    runtime.load_tensorflow()
     from pipeline.data import arrays
     from pipeline.faces.loading import load_classifier
-    from pipeline.metrics import corruptions, inference
+    from pipeline.metrics import corruptions
     from pipeline.plots.corruptions import heat_map
 
     folder = paths.arrays(args.data)
     found: dict[str, dict[str, Any]] = {}
     for name in args.models:
-        classifier = load_classifier(name, args.tracking)
+        classifier = load_classifier(name, args.tracking, args.classes, options.RANGES.get(args.input_range))
         split = arrays.load(folder, args.split, classifier.info.classes)
+        images, labels = split.images(), split.labels
         with progress(name, 3 * len(corruptions.CORRUPTIONS), "predictions") as advance:
-            clean = inference.predict(classifier.model, split).argmax(1) == split.labels
-            by_corruption = corruptions.accuracies(classifier.model, split, advance)
+            clean = classifier.probabilities(images).argmax(1) == labels
+            by_corruption = corruptions.accuracies(classifier.probabilities, images, labels, advance)
         shown = Path(name).stem if name.endswith(".h5") else name
         found[shown] = {
             "accuracy": float(clean.mean()),
@@ -55,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.corruptions", description=main.__doc__)
     models = "an .h5 file, an MLflow run's id, models:/NAME@ALIAS; by default weights/best.h5"
     parser.add_argument("models", nargs="*", default=[str(paths.weights("best"))], metavar="MODEL", help=models)
+    options.add_classes(parser)
+    options.add_input_range(parser)
     options.add_tracking(parser)
     parser.add_argument("--data", default="fer2013", help="the dataset; by default %(default)s")
     parser.add_argument("--split", choices=["val", "test"], default="val", help="by default %(default)s")

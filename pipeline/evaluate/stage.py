@@ -122,13 +122,17 @@ def corrupted(model: "keras.Model", test: "Split", images: int, seed: int) -> di
 
     from pipeline.core.progress import progress
     from pipeline.data import arrays
-    from pipeline.metrics import corruptions
+    from pipeline.metrics import corruptions, inference
 
     chosen = np.sort(np.random.default_rng(seed).permutation(len(test))[:images])
-    some = arrays.Split(test.pixels, test.rows[chosen], test.labels[chosen])
+    labels = test.labels[chosen]
+
+    def predict(pixels: np.ndarray) -> np.ndarray:
+        return inference.predict(model, arrays.Split(pixels, np.arange(len(pixels)), labels))
+
     with progress("corrupted images", 3 * len(corruptions.CORRUPTIONS), "predictions") as advance:
-        found = corruptions.accuracies(model, some, advance)
-    return {"images": len(some), "mean_accuracy": corruptions.mean(found), "accuracy": found}
+        found = corruptions.accuracies(predict, test.images(chosen), labels, advance)
+    return {"images": len(labels), "mean_accuracy": corruptions.mean(found), "accuracy": found}
 
 
 def summary(scores: dict[str, Any]) -> dict[str, Any]:

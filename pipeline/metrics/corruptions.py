@@ -7,12 +7,9 @@ The strengths are chosen for 48x48 faces, and are in units of pixels, of grey le
 from collections.abc import Callable
 
 import cv2
-import keras
 import numpy as np
 
 from pipeline.core.constants import IMAGE_SIZE
-from pipeline.data.arrays import Split
-from pipeline.metrics import inference
 
 Corrupt = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
@@ -137,18 +134,22 @@ def corrupt(images: np.ndarray, name: str, severity: int) -> np.ndarray:
     return np.clip(np.rint(change(images, strengths[severity], rng)), 0, 255).astype(np.uint8)
 
 
-def accuracies(model: keras.Model, split: Split, advance: Callable[[int], object]) -> dict[str, list[float]]:
-    """Return the accuracy on the images of `split` under each corruption, at its three severities.
+def accuracies(
+    predict: Callable[[np.ndarray], np.ndarray],
+    images: np.ndarray,
+    labels: np.ndarray,
+    advance: Callable[[int], object],
+) -> dict[str, list[float]]:
+    """Return the accuracy of `predict` on (n, 48, 48) uint8 `images` under each corruption, at its three severities.
 
-    `advance` is called with 1 after each of the 36 predictions.
+    `predict` returns the (n, k) probabilities of images, `labels` are (n,); `advance` is called with 1 after each of
+    the 36 predictions.
     """
-    images = split.images()
     found: dict[str, list[float]] = {}
     for name, (_, strengths, _) in CORRUPTIONS.items():
         found[name] = []
         for severity in range(len(strengths)):
-            corrupted = Split(corrupt(images, name, severity), np.arange(len(split)), split.labels)
-            right = inference.predict(model, corrupted).argmax(1) == split.labels
+            right = predict(corrupt(images, name, severity)).argmax(1) == labels
             found[name].append(float(right.mean()))
             advance(1)
     return found

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import keras
     import onnxruntime
 
+BATCH = 256
+"""Images that are predicted together: the memory for them grows with their number."""
 Predict = Callable[[np.ndarray], np.ndarray]
 """From (n, 48, 48, 1) float32 images in [0, 1] to (n, k) probabilities."""
 
@@ -71,7 +73,7 @@ def compile_model(model: "keras.Model") -> Predict:
     import tensorflow as tf
 
     call = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
-    return lambda images: call(tf.constant(images)).numpy()
+    return _in_batches(lambda images: call(tf.constant(images)).numpy())
 
 
 def _load_litert(path: Path, threads: int) -> Predict:
@@ -115,4 +117,9 @@ def _onnx_session(path: Path, threads: int) -> "onnxruntime.InferenceSession":
 
 def _onnx_predict(session: "onnxruntime.InferenceSession") -> Predict:
     name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0]
+    return _in_batches(lambda images: session.run(None, {name: images})[0])
+
+
+def _in_batches(predict: Predict) -> Predict:
+    """Return `predict` with at most BATCH images at a time."""
+    return lambda images: np.concatenate([predict(images[i : i + BATCH]) for i in range(0, len(images), BATCH)])

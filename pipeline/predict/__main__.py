@@ -24,10 +24,6 @@ BATCH_PIXELS = 30_000_000
 """Pixels after which a batch of frames is complete, even with fewer faces."""
 
 
-RANGES = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "0..255": (0.0, 255.0)}
-"""What black and white are in the images of models, by the text that --input-range takes."""
-
-
 class Detected(NamedTuple):
     """A frame of the file called `name`, with the boxes of its faces."""
 
@@ -55,7 +51,7 @@ def main(arguments: list[str]) -> None:
     from pipeline.faces import camera, detection
     from pipeline.faces.loading import load_classifier
 
-    classifier = load_classifier(args.model, args.tracking, args.classes, RANGES.get(args.input_range))
+    classifier = load_classifier(args.model, args.tracking, args.classes, options.RANGES.get(args.input_range))
     print(f"{classifier.name}: {', '.join(classifier.info.classes)}", file=sys.stderr)
     if args.camera:
         from pipeline.predict import live
@@ -74,8 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("inputs", nargs="*", metavar="FILE|FOLDER|-", help="pictures, videos, folders of them")
     parser.add_argument("--camera", metavar="NUMBER|VIDEO", help="annotate a camera, or a video, live")
     options.add(parser)
-    inputs = f"black and white in the images of a model of another program: {', '.join(RANGES)}; by default 0..1"
-    parser.add_argument("--input-range", choices=RANGES, metavar="BLACK..WHITE", help=inputs)
+    options.add_input_range(parser)
     yunet = "YuNet's model file (.onnx), which finds more faces than OpenCV's own cascade"
     parser.add_argument("--detector", type=Path, metavar="FILE", help=yunet)
     parser.add_argument("--out", type=Path, default=paths.ROOT / "outputs" / "predictions", metavar="FOLDER")
