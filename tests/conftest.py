@@ -144,6 +144,7 @@ def shrunk(folder: Path) -> Project:
     project.edit("params.yaml", r"epochs: \d+", "epochs: 1")
     project.edit("params.yaml", r"batch_size: \d+", "batch_size: 8")
     project.edit("params.yaml", r"latency_runs: \d+", "latency_runs: 5")
+    project.edit("params.yaml", r"corrupted_images: \d+", "corrupted_images: 20")
     project.edit("conf/model/seed_cnn.yaml", r"filters: 64", "filters: 4")
     return project
 

@@ -1,14 +1,19 @@
 """Predictions of faces, and why some are rejected."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 
 from pipeline.core.errors import PipelineError
+from pipeline.data import batches
 from pipeline.faces.classifier import Classifier
 from pipeline.faces.loading import load_classifier
-from pipeline.models import saved
+from pipeline.models import runtimes, saved
 from tests import scenes
+from tests.conftest import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,46 @@ def test_the_order_of_the_emotions_is_never_guessed(tmp_path):
     assert saved.info(tmp_path / "3.h5", 3, given) == saved.ModelInfo(given, 1.0, 0.0)
     with pytest.raises(PipelineError, match=r"7\.h5 with --classes names 3 classes, and its model has 7 outputs"):
         saved.info(tmp_path / "7.h5", 7, given)
+
+
+@pytest.mark.parametrize(
+    ("side", "rescaling", "given", "white"),
+    [
+        *[(48, False, None, 1), (64, False, None, 1), (64, True, None, 1)],
+        *[(48, False, (-1.0, 1.0), 1), (48, False, (0.0, 255.0), 255)],
+    ],
+)
+def test_faces_are_scaled_to_the_size_and_range_that_a_model_takes(tmp_path, side, rescaling, given, white):
+    """Its first output is the mean of what it is given."""
+    layers = [keras.Input((side, side, 1)), *([keras.layers.Rescaling(1 / 255)] if rescaling else [])]
+    layers += [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2, use_bias=False)]
+    model = keras.Sequential(layers)
+    model.set_weights([np.float32([[1, 0]])])
+    model.save(tmp_path / "m.h5")
+    classifier = Classifier(tmp_path / "m.h5", classes=["a", "b"], inputs=given)
+    black = given[0] if given else 0
+    for level in (0, 51, 255):
+        faces = np.full((2, 48, 48), level, np.uint8)
+        seen = classifier._predict(runtimes.to_unit(faces))[:, 0]
+        np.testing.assert_allclose(seen, black + (white - black) * level / 255, rtol=1e-5, atol=1e-6)
+
+
+def test_the_images_of_predictions_are_those_of_training():
+    pixels = np.arange(256, dtype=np.uint8).repeat(9).reshape(1, 48, 48)
+    assert np.array_equal(runtimes.to_unit(pixels), batches.to_unit(pixels).numpy())
+
+
+def test_the_shipped_model_predicts_without_tensorflow_as_with_it():
+    code = (
+        "import sys, numpy as np; from pathlib import Path; from pipeline.faces.classifier import Classifier;"
+        "c = Classifier(Path('weights/best.h5'));"
+        "faces = np.random.default_rng(0).integers(0, 256, (40, 48, 48), np.uint8);"
+        "fast = c.probabilities(faces); assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules;"
+        "c._predict = __import__('pipeline.models.runtimes').models.runtimes.compile_model(c.model);"
+        "print(np.abs(fast - c.probabilities(faces)).max())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert float(done.stdout) < 1e-5
 
 
 def test_a_missing_model_is_an_error(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline import models
 from pipeline.core import paths
+from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
 from pipeline.data import arrays, batches
 from pipeline.export import formats
@@ -55,7 +56,7 @@ def trained(finished, tmp_path) -> Project:
     net = dense(7)
     net.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
     net.fit(images, labels, epochs=150, verbose=0)
-    net.save(project.path("models/model.h5"), include_optimizer=False)
+    saved.save(net, project.path("models/model.h5"), ModelInfo(emotions, 1.5, 0.25))
     return project
 
 
@@ -70,6 +71,16 @@ class TestCommand:
             assert float(row["agreement"]) == float(row["val_accuracy"]) == float(row["test_accuracy"]) == 1
             assert int(row["bytes"]) == trained.path(f"models/{row['file']}").stat().st_size
             assert f"{row['file']} " in printed
+        predict, info = runtimes.load_exported(trained.path("models/model.h5"))
+        assert info == ModelInfo(list(EMOTIONS), 1.5, 0.25)
+        images = np.random.default_rng(0).random((3, 48, 48, 1), np.float32)
+        keras_own = saved.load(trained.path("models/model.h5")).predict(images, verbose=0)
+        np.testing.assert_allclose(predict(images), keras_own, atol=1e-5)
+
+    def test_a_file_that_was_exported_from_another_model_is_not_used(self, trained):
+        trained.stage("export")
+        saved.save(dense(7), trained.path("models/model.h5"), ModelInfo(list(EMOTIONS), 1.0, 0.0))
+        assert runtimes.load_exported(trained.path("models/model.h5")) is None
 
     def test_a_file_with_other_predictions_is_not_kept(self, trained):
         net = saved.load(trained.path("models/model.h5"))
@@ -77,7 +88,7 @@ class TestCommand:
         # int8 has 256 steps for all emotions' scores together: one that is far away leaves none for the others.
         kernel[:, 1], bias[1] = 0, -1e6
         net.set_weights([kernel, bias])
-        net.save(trained.path("models/model.h5"), include_optimizer=False)
+        saved.save(net, trained.path("models/model.h5"), ModelInfo(list(EMOTIONS), 1.0, 0.0))
         for name in ("model-int8.tflite", "model-export.csv"):
             trained.path(f"models/{name}").write_text("of another model")
         done = trained.stage("export", check=False)

@@ -148,7 +148,9 @@ def test_the_metrics_of_a_split_are_logged_under_its_name():
     places = {"val": 0.1, "test": 0.2, "test_clean": 0.3, "kaggle_test": 0.4}
     logged = headline(
         {split: {**dict.fromkeys(numbers, value), "emotions": emotions} for split, value in places.items()}
+        | {"corrupted": {"mean_accuracy": 0.5}}
     )
+    assert logged["test"]["test/corrupted_accuracy"] == 0.5
     assert logged["val"]["val/accuracy"] == logged["val"]["val/loss"] == 0.1
     assert logged["test"]["test/accuracy"] == logged["test"]["test/loss"] == 0.2
     assert logged["test"]["test/test_clean_accuracy"] == 0.3

@@ -70,7 +70,7 @@ class TestFinished:
         assert run.data.metrics["test/accuracy"] == metrics["test"]["accuracy"]
         assert run.data.metrics["val/accuracy"] == metrics["val"]["accuracy"]
         assert [m.step for m in store.get_metric_history(run.info.run_id, "val/epoch_accuracy")] == [1, 2, 3]
-        assert len(run.data.metrics) == 22
+        assert len(run.data.metrics) == 23
         assert {name.split("/")[0] for name in run.data.metrics} == {"train", "val", "test", "model"}
         with open(store.download_artifacts(run.info.run_id, "per_class/test.json")) as file:
             table = json.load(file)

@@ -19,6 +19,7 @@ FIGURES = [
     "confusion",
     "emotions",
     "calibration",
+    "corruptions",
     "inspection",
     "mistakes",
     "explanations",

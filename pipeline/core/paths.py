@@ -53,6 +53,10 @@ def ablation(name: str) -> Path:
     return ROOT / "results" / "ablations" / f"{name}.json"
 
 
+CORRUPTIONS = ROOT / "results" / "corruptions.json"
+"""The accuracies of the models in weights/ on corrupted images of test."""
+
+
 class Outputs:
     """The files that stages write below `root`: the workspace, or the folder of a single run or a sweep's job."""
 

@@ -224,6 +224,7 @@ class Evaluate(Section):
     ensemble: PinnedFiles
     inspect: PositiveInt
     mistakes: PositiveInt
+    corrupted_images: PositiveInt
     latency_runs: PositiveInt
 
 

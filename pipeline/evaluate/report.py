@@ -29,8 +29,8 @@ def write(
 ) -> None:
     """Write the page to `path`; if this fails, an older page stays.
 
-    `figures` are PNG files: samples, balance, curves, confusion, emotions, calibration, inspection, mistakes,
-    explanations.
+    `figures` are PNG files: samples, balance, curves, confusion, emotions, calibration, corruptions, inspection,
+    mistakes, explanations.
     """
     files.replace(path, _render(metrics, speed, run, history, audit, figures).encode())
 

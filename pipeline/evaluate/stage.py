@@ -50,6 +50,7 @@ def evaluate(cfg: Config, context: RunContext) -> None:
     inspected = examples.random_examples(*test, classes, cfg.evaluate.inspect, cfg.seed)
     scores = metrics(cfg, run, model, info, splits, probabilities)
     scores["model"]["epochs"] = len(history)
+    scores["corrupted"] = corrupted(model, splits["test"], cfg.evaluate.corrupted_images, cfg.seed)
     scores["inspection"] = {"images": len(inspected), "correct": sum(e["truth"] == e["prediction"] for e in inspected)}
     speed = {
         **inference.speed(model, splits["val"], cfg.evaluate.latency_runs),
@@ -115,11 +116,31 @@ def metrics(
     }
 
 
+def corrupted(model: "keras.Model", test: "Split", images: int, seed: int) -> dict[str, Any]:
+    """Return the accuracies of `model` on some `images` of `test`, drawn with `seed`, under each corruption."""
+    import numpy as np
+
+    from pipeline.core.progress import progress
+    from pipeline.data import arrays
+    from pipeline.metrics import corruptions, inference
+
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(test))[:images])
+    labels = test.labels[chosen]
+
+    def predict(pixels: np.ndarray) -> np.ndarray:
+        return inference.predict(model, arrays.Split(pixels, np.arange(len(pixels)), labels))
+
+    with progress("corrupted images", 3 * len(corruptions.CORRUPTIONS), "predictions") as advance:
+        found = corruptions.accuracies(predict, test.images(chosen), labels, advance)
+    return {"images": len(labels), "mean_accuracy": corruptions.mean(found), "accuracy": found}
+
+
 def summary(scores: dict[str, Any]) -> dict[str, Any]:
     """Return the content of metrics.json: the numbers of `scores` that `dvc metrics show` fits on one screen."""
     main = ["accuracy", "loss", "macro_f1", "ece"]
     names = {"val": main, "test": main, "test_clean": ["accuracy"], "kaggle_test": ["accuracy"]}
     names["model"] = ["parameters", "macs", "epoch"]
+    names["corrupted"] = ["mean_accuracy"]
     return {section: {name: scores[section][name] for name in found} for section, found in names.items()}
 
 
@@ -137,13 +158,14 @@ def draw(
     """Draw the figures of the test split and the curves; return their paths by name."""
     from pipeline.metrics.scores import calibration as reliability
     from pipeline.metrics.scores import confusion as confusion_matrix
+    from pipeline.plots.corruptions import heat_map
     from pipeline.plots.explanations import explanations
     from pipeline.plots.inspection import inspection
     from pipeline.plots.learning import curves
     from pipeline.plots.scores import calibration, confusion, emotions
 
     data = scores["data"]["name"]
-    names = ("curves", "confusion", "emotions", "calibration", "inspection", "mistakes", "explanations")
+    names = ("corruptions", "curves", "confusion", "emotions", "calibration", "inspection", "mistakes", "explanations")
     figures = {name: out.figure(name) for name in names}
     matrix = confusion_matrix(probabilities.argmax(1), test.labels, len(classes))
     bins = reliability(probabilities, test.labels)
@@ -151,6 +173,8 @@ def draw(
     confusion(figures["confusion"], matrix, classes, f"{data} test")
     emotions(figures["emotions"], scores["test"]["emotions"], f"{data} test: each emotion")
     calibration(figures["calibration"], bins, f"{data} test: expected calibration error {scores['test']['ece']:.1%}")
+    corrupted_title = f"{data} test, {scores['corrupted']['images']:,} images: accuracy under corruptions"
+    heat_map(figures["corruptions"], {scores["model"]["name"]: scores["corrupted"]["accuracy"]}, corrupted_title)
     inspection(figures["inspection"], inspected, data)
     inspection(figures["mistakes"], mistakes, data, "Most confident mistakes")
     explanations(figures["explanations"], explained, f"{data} test: Grad-CAM of the most confident mistakes")

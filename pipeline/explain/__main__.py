@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.core import paths, runtime
 from pipeline.core.command import command
+from pipeline.core.constants import IMAGE_SIZE
 from pipeline.core.errors import PipelineError
 from pipeline.faces import options
 
@@ -31,7 +32,9 @@ def main(arguments: list[str]) -> None:
     from pipeline.metrics import gradcam
     from pipeline.plots.explanations import explanations
 
-    classifier = load_classifier(args.model, args.tracking)
+    classifier = load_classifier(args.model, args.tracking, args.classes)
+    if (side := classifier.model.input_shape[1]) != IMAGE_SIZE:
+        raise PipelineError(f"{classifier.name} takes {side}x{side} images; accepted: a model of 48x48 images")
     if args.inputs:
         title, faces = "Faces", detect_faces(classifier, args.inputs, args.whole)
     else:

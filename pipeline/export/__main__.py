@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.core import config, files, paths, runtime
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
+from pipeline.faces import options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,9 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m pipeline.export", description=main.__doc__)
     what = "the model, an .h5 file, by default models/model.h5; data=NAME: the dataset on which the files are checked"
     parser.add_argument("given", nargs="*", metavar="FILE.h5 | data=NAME", help=what)
-    given = parser.parse_args(arguments).given
+    options.add_classes(parser)
+    args = parser.parse_args(arguments)
+    given = args.given
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise PipelineError(f"not installed: {', '.join(missing)}; `make export` installs what this command needs")
     overrides = [argument for argument in given if argument.startswith("data=")]
@@ -46,25 +49,26 @@ def main(arguments: list[str]) -> None:
         raise PipelineError(f"{len(found)} files are given: {', '.join(map(str, found))}; accepted: one .h5 file")
     cfg, _ = config.compose(overrides)
     runtime.load_tensorflow()
-    export(found[0], cfg.data)
+    export(found[0], cfg.data, args.classes)
 
 
-def export(path: Path, data: "Data") -> None:
+def export(path: Path, data: "Data", named: list[str] | None = None) -> None:
     """Check each exported file, write those that pass beside `path`, and write a table of their scores.
 
-    The model's emotions are printed in its order. A row has the file's name, its bytes, its accuracy on the images of
-    these emotions in val and test of `data`, and the share of these images on which it predicts the same emotion as the
-    .h5, which is the first row. Raises PipelineError if `data` lacks an emotion, and at the end if a file has failed:
-    neither it nor an older file of its name is kept.
+    The model's emotions are printed in its order; `named` are those of a model of another program. A row has the
+    file's name, its bytes, its accuracy on the images of these emotions in val and test of `data`, and the share of
+    these images on which it predicts the same emotion as the .h5, which is the first row. Raises PipelineError if
+    `data` lacks an emotion, and at the end if a file has failed: neither it nor an older file of its name is kept.
     """
     import numpy as np
 
-    from pipeline.data import arrays, batches
+    from pipeline.data import arrays
     from pipeline.export import formats
     from pipeline.models import runtimes, saved
 
     model = saved.load(path)
-    classes = saved.info(path, model.output_shape[-1]).classes
+    info = saved.info(path, model.output_shape[-1], named)
+    classes = info.classes
     if missing := [emotion for emotion in classes if not all(data.counts.get(emotion, [0]))]:
         reason = f"{data.name} has no images of it; accepted: data=NAME, a dataset with all emotions of the model"
         raise PipelineError(f"{path} has the emotion {missing[0]}, and {reason}")
@@ -97,7 +101,9 @@ def export(path: Path, data: "Data") -> None:
     for name, target in targets.items():
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             written = Path(folder) / target.name
-            formats.write(model, name, written, batches.to_unit(train.images(sample)).numpy())
+            formats.write(model, name, written, runtimes.to_unit(train.images(sample)))
+            if name == "onnx":
+                formats.describe(written, path, info)
             scores = row(written, predict(written))
             if problem := _problem(rows[0], scores, quantized=name == formats.INT8):
                 failed.append(f"{target.name} {problem}")
@@ -114,11 +120,11 @@ def _predict(run: "Predict", split: "Split") -> "np.ndarray":
     """Return (n,) the class that a runtime predicts for each image of `split`."""
     import numpy as np
 
-    from pipeline.data import batches
     from pipeline.metrics.inference import BATCH
+    from pipeline.models.runtimes import to_unit
 
     parts = (split.images(slice(i, i + BATCH)) for i in range(0, len(split), BATCH))
-    return np.concatenate([run(batches.to_unit(pixels).numpy()).argmax(1) for pixels in parts])
+    return np.concatenate([run(to_unit(pixels)).argmax(1) for pixels in parts])
 
 
 def _problem(expected: dict[str, Any], scores: dict[str, Any], quantized: bool) -> str | None:

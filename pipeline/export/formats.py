@@ -1,13 +1,17 @@
 """Writes a model as LiteRT (.tflite, in float32 or int8) and ONNX (.onnx) files, for use without TensorFlow."""
 
 import contextlib
+import hashlib
 import io
+import json
 import warnings
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from pipeline.models.saved import ModelInfo
 
 INT8 = "litert-int8"
 ENDINGS = {"litert": ".tflite", INT8: "-int8.tflite", "onnx": ".onnx"}
@@ -29,3 +33,13 @@ def write(model: keras.Model, name: str, path: Path, images: np.ndarray) -> None
             model.export(path, format="litert", verbose=False, **quantized)
         else:
             model.export(path, format=name, verbose=False)
+
+
+def describe(path: Path, source: Path, info: ModelInfo) -> None:
+    """Write into the .onnx file `path` what its outputs mean, and the SHA-256 of the .h5 file `source`."""
+    import onnx
+
+    model = onnx.load(path)
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    onnx.helper.set_model_props(model, {"info": json.dumps(info._asdict()), "sha256": digest})
+    onnx.save(model, path)

@@ -1,20 +1,30 @@
 """A trained model applied to faces: from grey pixels to emotions, some of them rejected with a reason."""
 
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cv2
 import numpy as np
 
-from pipeline.data import batches
+from pipeline.core import runtime
+from pipeline.core.constants import IMAGE_SIZE
 from pipeline.faces import detection
 from pipeline.faces.sharpness import sharpness
 from pipeline.metrics import calibration
 from pipeline.models import runtimes, saved
 
+if TYPE_CHECKING:
+    import keras
+
 MIN_SIDE = 28
 """Pixels along the side of a face below which its prediction is rejected."""
 MIN_SHARPNESS = 0.05
 """Sharpness below which a prediction is rejected: every val image of FER-2013 that is not blank has more."""
+
+
+Range = tuple[float, float]
+"""What black and white are in the images that a model takes."""
 
 
 class Prediction(NamedTuple):
@@ -50,16 +60,32 @@ class Face(NamedTuple):
 class Classifier:
     """A trained model, with the classes, temperature and threshold of its predictions."""
 
-    def __init__(self, path: Path, name: str | None = None):
-        """Load the .h5 file `path`; raise PipelineError if it is not a model of grey 48x48 faces."""
-        self.name = name or str(path)
-        self.model = saved.load(path)
-        self.info = saved.info(path, self.model.output_shape[-1])
-        self._predict = runtimes.compile_model(self.model)
+    def __init__(
+        self, path: Path, name: str | None = None, classes: list[str] | None = None, inputs: Range | None = None
+    ):
+        """Load the .h5 file `path`, or the .onnx file that was exported from it, which starts faster.
+
+        For a model of another program, `classes` are those of its outputs, in order, and `inputs` is what black and
+        white are in its images: by default 0 and 1, or 0 and 255 if it rescales them itself. Raises PipelineError if it
+        is not a model of square grey images, or its classes are not known.
+        """
+        self.path, self.name = path, name or str(path)
+        exported = runtimes.load_exported(path) if classes is None and inputs is None else None
+        if exported:
+            self._predict, self.info = exported
+            return
+        self.info = saved.info(path, self.model.output_shape[-1], classes)
+        self._predict = _scaling(self.model, inputs)
+
+    @cached_property
+    def model(self) -> "keras.Model":
+        """The Keras model; with an .onnx file, only its Grad-CAM maps need it."""
+        runtime.load_tensorflow()
+        return saved.load(self.path, any_size=True)
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Return (n, k) calibrated probabilities of (n, 48, 48) uint8 grey faces."""
-        raw = self._predict(batches.to_unit(pixels).numpy())
+        raw = self._predict(runtimes.to_unit(pixels))
         return calibration.scaled(raw, self.info.temperature)
 
     def faces(self, frames: list[np.ndarray], boxes: list[list[detection.Box]]) -> list[list[Face]]:
@@ -79,3 +105,21 @@ class Classifier:
         else:
             rejected = "low confidence" if probabilities.max() < self.info.threshold else ""
         return Prediction(emotion, probabilities, rejected)
+
+
+def _scaling(model: "keras.Model", inputs: Range | None) -> runtimes.Predict:
+    """Return `model` as a function of 48x48 images in [0, 1], which are scaled to its size and range of inputs."""
+    side = model.input_shape[1]
+    if inputs is None:
+        rescales = any(type(layer).__name__ == "Rescaling" for layer in model.layers[:2])
+        inputs = (0.0, 255.0) if rescales else (0.0, 1.0)
+    black, white = inputs
+    predict = runtimes.compile_model(model)
+    if (side, black, white) == (IMAGE_SIZE, 0.0, 1.0):
+        return predict
+
+    def scaled(images: np.ndarray) -> np.ndarray:
+        resized = np.stack([cv2.resize(image, (side, side)) for image in images])[..., None]
+        return predict(resized * np.float32(white - black) + np.float32(black))
+
+    return scaled

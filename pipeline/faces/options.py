@@ -10,12 +10,29 @@ if TYPE_CHECKING:
     from pipeline.tracking.tracker import Tracker
 
 
+RANGES = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "0..255": (0.0, 255.0)}
+"""What black and white are in the images of models, by the text that --input-range takes."""
+
+
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add --model, --tracking and --whole to `parser`."""
+    """Add --model, --classes, --tracking and --whole to `parser`."""
     model = "an .h5 file, an MLflow run's id, models:/NAME@ALIAS"
     parser.add_argument("--model", default=str(paths.weights("best")), help=f"{model}; by default %(default)s")
+    add_classes(parser)
     add_tracking(parser)
     parser.add_argument("--whole", action="store_true", help="treat each picture as one face")
+
+
+def add_classes(parser: argparse.ArgumentParser) -> None:
+    """Add --classes to `parser`."""
+    classes = "the classes of a model of another program, in the order of its outputs"
+    parser.add_argument("--classes", type=lambda text: text.split(","), metavar="A,B,...", help=classes)
+
+
+def add_input_range(parser: argparse.ArgumentParser) -> None:
+    """Add --input-range to `parser`."""
+    inputs = f"black and white in the images of a model of another program: {', '.join(RANGES)}; by default 0..1"
+    parser.add_argument("--input-range", choices=RANGES, metavar="BLACK..WHITE", help=inputs)
 
 
 def add_tracking(parser: argparse.ArgumentParser) -> None:

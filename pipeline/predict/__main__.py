@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.core import paths, runtime
+from pipeline.core import paths
 from pipeline.core.command import command
 from pipeline.core.errors import PipelineError
 from pipeline.core.progress import progress
@@ -46,13 +46,12 @@ def main(arguments: list[str]) -> None:
         options.refuse(args, ("headless",), "without --camera")
     if args.whole:
         options.refuse(args, ("detector",), "with --whole")
-    runtime.load_tensorflow()
     # As in stderr: a file's name need not be text.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     from pipeline.faces import camera, detection
     from pipeline.faces.loading import load_classifier
 
-    classifier = load_classifier(args.model, args.tracking)
+    classifier = load_classifier(args.model, args.tracking, args.classes, options.RANGES.get(args.input_range))
     print(f"{classifier.name}: {', '.join(classifier.info.classes)}", file=sys.stderr)
     if args.camera:
         from pipeline.predict import live
@@ -71,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("inputs", nargs="*", metavar="FILE|FOLDER|-", help="pictures, videos, folders of them")
     parser.add_argument("--camera", metavar="NUMBER|VIDEO", help="annotate a camera, or a video, live")
     options.add(parser)
+    options.add_input_range(parser)
     yunet = "YuNet's model file (.onnx), which finds more faces than OpenCV's own cascade"
     parser.add_argument("--detector", type=Path, metavar="FILE", help=yunet)
     parser.add_argument("--out", type=Path, default=paths.ROOT / "outputs" / "predictions", metavar="FOLDER")

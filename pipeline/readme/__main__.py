@@ -14,6 +14,7 @@ from pipeline.sweep import summary
 BLOCKS = {
     paths.README: ("results", "experiments"),
     paths.ROOT / "docs" / "recipes.md": ("details", "ablations"),
+    paths.ROOT / "docs" / "corruptions.md": ("corruptions",),
     paths.ROOT / "docs" / "robustness.md": ("torture",),
     paths.weights("x").parent / "README.md": ("card",),
 }
@@ -41,6 +42,7 @@ def results() -> dict[str, Any]:
     experiments = map(_experiment, sorted(paths.experiment("x").parent.glob("*.json")))
     found["experiments"] = sorted(experiments, key=lambda result: result["total_minutes"])
     found["ablations"] = [files.read_json(path) for path in sorted(paths.ablation("x").parent.glob("*.json"))]
+    found["corruptions"] = files.read_json(files.require_file(paths.CORRUPTIONS))
     found["torture"] = files.read_json(paths.TORTURE) if paths.TORTURE.exists() else None
     return found
 

@@ -18,6 +18,7 @@ def headline(scores: dict[str, Any]) -> dict[str, dict[str, float]]:
     }
     if "test" in found:
         found["test"] |= {f"test/{split}_accuracy": scores[split]["accuracy"] for split in OTHER_TESTS}
+        found["test"]["test/corrupted_accuracy"] = scores["corrupted"]["mean_accuracy"]
     return found
 
 

@@ -1,0 +1,1 @@
+"""Accuracy on corrupted images: `python -m pipeline.corruptions`."""
