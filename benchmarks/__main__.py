@@ -10,7 +10,20 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import commands, latency, limits, live, load, memory, models, serving, settings, sweeps, throughput
+from benchmarks import (
+    commands,
+    faces,
+    latency,
+    limits,
+    live,
+    load,
+    memory,
+    models,
+    serving,
+    settings,
+    sweeps,
+    throughput,
+)
 from pipeline.core import provenance
 
 MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
@@ -21,6 +34,7 @@ MEASUREMENTS: dict[str, Callable[[], list[dict]]] = {
     "latency": latency.measure,
     "live": live.measure,
     "serving": serving.measure,
+    "faces": faces.measure,
     "limits": limits.measure,
     "memory": memory.measure,
     "sweeps": sweeps.measure,

@@ -94,6 +94,8 @@ def test_a_folder_without_pictures_is_refused(tmp_path):
         ("a.png --split test", "--split has no effect with pictures; accepted: "),
         ("a.png --images 0", "--images has no effect with pictures; accepted: "),
         ("--whole", "--whole has no effect without pictures; accepted: "),
+        ("--detector haar", "--detector has no effect without pictures; accepted: "),
+        ("a.png --whole --detector haar", "--detector has no effect with --whole; accepted: "),
         ("--images a", "--images a; accepted: numbers from 0, separated by commas"),
         ("--out x.jpg", "x.jpg does not end in .png; accepted: a name that ends in .png"),
     ],
@@ -122,7 +124,7 @@ class TestCommand:
         ("arguments", "message"),
         [
             (["--data", "synthetic", "--images", "99"], "test has no image 99; accepted: 0 to 13"),
-            (["empty.png"], "no face is found; --whole treats each picture as one"),
+            (["empty.png", "--detector", "haar"], "no face is found; --whole treats each picture as one"),
             (["empty.png", "film.MP4"], "film.MP4 is a video; accepted: pictures, and folders of pictures"),
             (["--data", "nothing"], "`python -m pipeline.download data=nothing` and `python -m pipeline.preprocess "),
         ],

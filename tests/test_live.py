@@ -51,7 +51,7 @@ def test_in_frames_of_another_shape_no_face_is_kept(classifier):
 
 def test_without_a_display_the_frames_become_a_video(classifier, tmp_path, capsys):
     clip(tmp_path / "clip.mp4", 12)
-    live.watch(str(tmp_path / "clip.mp4"), classifier, detection.load(longest=camera.LONGEST), tmp_path, headless=True)
+    live.watch(str(tmp_path / "clip.mp4"), classifier, detection.load("haar", camera.LONGEST), tmp_path, headless=True)
     written = [frame.pixels for frame in media.frames(tmp_path / "camera.mp4")]
     assert len(written) == 12
     assert written[0].shape[1] > 640  # the bars are beside the picture
@@ -77,7 +77,7 @@ def test_ctrl_c_ends_it_and_keeps_the_video(classifier, tmp_path, capsys):
 @pytest.mark.parametrize("source", ["77", "99999999999", "²"])
 def test_a_camera_that_is_not_there_is_an_error(classifier, tmp_path, source):
     with pytest.raises(PipelineError, match=f"{source} cannot be opened"):
-        live.watch(source, classifier, detection.load(), tmp_path, headless=True)
+        live.watch(source, classifier, detection.load("haar"), tmp_path, headless=True)
     assert list(tmp_path.iterdir()) == []
 
 

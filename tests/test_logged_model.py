@@ -58,7 +58,17 @@ def test_it_loads_from_any_folder_with_its_own_code(finished, client, tmp_path, 
     done = Project(tmp_path).run(*command, real=True, MLFLOW_TRACKING_URI=store)
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["code"].endswith("code/pipeline"), "not this checkout's"
-    assert list(answer["rows"][0]) == ["x", "y", "side", "prediction", "rejected", *answer["outputs"][5:]]
+    assert list(answer["rows"][0]) == [
+        "picture",
+        "face",
+        "x",
+        "y",
+        "side",
+        "angle",
+        "prediction",
+        "rejected",
+        *answer["outputs"][8:],
+    ]
     assert sorted(answer["rows"][0]) == sorted(answer["outputs"])
     here = served.ServedModel(finished.path("models/model.h5"))
     expected = here.predict([picture.read_bytes(), np.full((48, 48), 90)], {"whole": True})

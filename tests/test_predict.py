@@ -85,7 +85,7 @@ def test_a_video_that_cannot_be_written_is_skipped_and_the_rest_is_done(classifi
     strip.release()
     Image.new("L", (48, 48), 90).save(tmp_path / "given/c.png")
     given, out = [str(tmp_path / "given")], tmp_path / "out"
-    assert predict.predict(given, classifier, detection.load(), out, "csv", pictures=True) == 1
+    assert predict.predict(given, classifier, detection.load("haar"), out, "csv", pictures=True) == 1
     assert capsys.readouterr().err.count("b.avi.mp4 cannot be written, with 18186 x 128 pixels") == 1
     assert {path.name for path in out.iterdir()} == {"a.mp4.mp4", "c.png.png", "faces.csv"}
     rows = list(csv.DictReader((out / "faces.csv").open()))
@@ -134,7 +134,8 @@ class TestCommand:
         self, finished: Project, folder, tmp_path
     ):
         model = str(finished.path("models/model.h5"))
-        done = finished.stage("predict", str(folder), "--model", model, "--out", str(tmp_path), check=False)
+        arguments = ["--model", model, "--detector", "haar", "--out", str(tmp_path)]
+        done = finished.stage("predict", str(folder), *arguments, check=False)
         assert done.returncode == 1
         assert "warning: " in done.stderr
         assert "broken.jpg is not a readable picture or video" in done.stderr
@@ -157,7 +158,7 @@ class TestCommand:
         clip(tmp_path / "clip.mp4", 2)
         (tmp_path / "clip.mp4").rename(video)
         for lines, given in (("csv", [picture, video]), ("jsonl", [picture])):
-            arguments = [*map(str, given), "--out", str(tmp_path / lines), "--lines", lines]
+            arguments = [*map(str, given), "--out", str(tmp_path / lines), "--lines", lines, "--detector", "haar"]
             done = finished.stage("predict", "--model", "models/model.h5", *arguments)
             assert {path.name for path in (tmp_path / lines).iterdir()} == {
                 f"faces.{lines}",
@@ -184,7 +185,7 @@ class TestCommand:
         raw = net.predict(pixels[None, :, :, None] / 255, verbose=0)[0]
         scaled = raw ** (1 / saved.info(path, 7).temperature)
         np.testing.assert_allclose([row[e] for e in EMOTIONS], scaled / scaled.sum(), atol=2e-4)
-        assert (row["x"], row["y"], row["side"]) == (0, 0, 48)
+        assert (row["x"], row["y"], row["side"], row["angle"]) == (0, 0, 48, 0)
 
     def test_a_mistake_is_one_line(self, finished: Project):
         done = finished.stage("predict", "face.png", "--model", "abcdef12", check=False)

@@ -45,6 +45,7 @@ def server(project, foreign) -> Iterator[str]:
     """Return the address of a server of the project's champion."""
     port = free_port()
     command = (sys.executable, "-m", "pipeline.serve", "models:/synthetic@champion", "--port", str(port))
+    command += ("--detector", "haar")
     process = project.start(*command, real=False)
     try:
         assert any(f"http://127.0.0.1:{port}/invocations" in line for line in process.stdout)
@@ -174,7 +175,7 @@ def test_a_start_that_fails_leaves_what_a_running_server_serves(server, project,
     port = server.rpartition(":")[2]
     served = project.path("outputs/served")
     before = {path: path.stat().st_ino for path in served.rglob("*")}
-    done = project.stage("serve", model, "--port", port, check=False)
+    done = project.stage("serve", model, "--port", port, "--detector", "haar", check=False)
     assert done.returncode == 1
     assert message.format(port) in done.stderr.splitlines()[-1]
     assert served / port / "MLmodel" in before

@@ -32,7 +32,9 @@ def scene() -> np.ndarray:
 @pytest.fixture(scope="module")
 def port(finished: Project) -> Iterator[int]:
     port = free_port()
-    server = finished.start(sys.executable, "-m", "pipeline.show", "--port", str(port), real=False)
+    server = finished.start(
+        sys.executable, "-m", "pipeline.show", "--port", str(port), "--detector", "haar", real=False
+    )
     try:
         wait_until_healthy(f"http://127.0.0.1:{port}", server, "models")
         yield port

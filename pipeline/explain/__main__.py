@@ -24,7 +24,9 @@ def main(arguments: list[str]) -> None:
     if args.inputs:
         options.refuse(args, ("data", "split", "images"), "with pictures")
     else:
-        options.refuse(args, ("whole",), "without pictures")
+        options.refuse(args, ("whole", "detector"), "without pictures")
+    if args.whole:
+        options.refuse(args, ("detector",), "with --whole")
     if args.out.suffix.lower() != ".png":
         raise PipelineError(f"{args.out} does not end in .png; accepted: a name that ends in .png")
     runtime.load_tensorflow()
@@ -36,7 +38,7 @@ def main(arguments: list[str]) -> None:
     if (side := classifier.model.input_shape[1]) != IMAGE_SIZE:
         raise PipelineError(f"{classifier.name} takes {side}x{side} images; accepted: a model of 48x48 images")
     if args.inputs:
-        title, faces = "Faces", detect_faces(classifier, args.inputs, args.whole)
+        title, faces = "Faces", detect_faces(classifier, args.inputs, args.whole, args.detector)
     else:
         which = "images" if args.images else "most confident mistakes"
         data, split = args.data or "fer2013", args.split or "test"
@@ -70,7 +72,9 @@ def _numbers(text: str) -> list[int]:
         raise PipelineError(f"--images {text}; accepted: numbers from 0, separated by commas: 3,17") from error
 
 
-def detect_faces(classifier: "Classifier", inputs: list[str], whole: bool) -> list[dict[str, Any]]:
+def detect_faces(
+    classifier: "Classifier", inputs: list[str], whole: bool, detector_name: str | None = None
+) -> list[dict[str, Any]]:
     """Return the first MAX_FACES faces in the pictures `inputs`, with their predictions.
 
     Videos in a folder are skipped. Raises PipelineError if a video is given, a picture cannot be read, or there is no
@@ -80,7 +84,7 @@ def detect_faces(classifier: "Classifier", inputs: list[str], whole: bool) -> li
 
     if videos := [name for name in inputs if media.is_video(Path(name)) and not Path(name).is_dir()]:
         raise PipelineError(f"{videos[0]} is a video; accepted: pictures, and folders of pictures")
-    detector = detection.whole if whole else detection.load()
+    detector = detection.whole if whole else detection.load(detector_name, when_needed=True)
     pictures = [path for _, path in media.files(inputs, paths.ROOT / "outputs") if not media.is_video(path)]
     if not pictures:
         raise PipelineError(f"no picture in {', '.join(inputs)}; accepted: {' '.join(sorted(media.PICTURES))}")

@@ -49,9 +49,11 @@ def annotate(
 
 def _mark(draw: ImageDraw.ImageDraw, face: Face, number: int, scale: int, size: int) -> None:
     """Draw a face's box, and its number and emotion on the box's colour, inside the frame."""
-    x, y, side = (scale * value for value in face.box)
+    x, y, side = (scale * value for value in face.box[:3])
     colour = REJECTED if face.prediction.rejected else ACCEPTED
-    draw.rectangle((x, y, x + side, y + side), outline=colour, width=max(2, size // 6))
+    half = side / 2 * np.exp(1j * np.radians(face.box.angle))
+    corners = [x + side / 2 + 1j * (y + side / 2) + half * corner for corner in (-1 - 1j, 1 - 1j, 1 + 1j, -1 + 1j)]
+    draw.polygon([(c.real, c.imag) for c in corners], outline=colour, width=max(2, size // 6))
     text = f"{number} {face.prediction.emotion}{'?' if face.prediction.rejected else ''}"
     left, top = max(0, x), max(0, y - round(1.4 * size))
     box = draw.textbbox((left + size // 4, top), text, _font(size, bold=True))

@@ -1,4 +1,4 @@
-"""The options that commands share: the model, its store, and whole pictures as faces."""
+"""The options that commands share: the model, its store, the detector, and whole pictures as faces."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -15,11 +15,12 @@ RANGES = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0), "0..255": (0.0, 255.0)}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Add --model, --classes, --tracking and --whole to `parser`."""
+    """Add --model, --classes, --tracking, --detector and --whole to `parser`."""
     model = "an .h5 file, an MLflow run's id, models:/NAME@ALIAS"
     parser.add_argument("--model", default=str(paths.weights("best")), help=f"{model}; by default %(default)s")
     add_classes(parser)
     add_tracking(parser)
+    add_detector(parser)
     parser.add_argument("--whole", action="store_true", help="treat each picture as one face")
 
 
@@ -39,6 +40,12 @@ def add_tracking(parser: argparse.ArgumentParser) -> None:
     """Add --tracking to `parser`."""
     store = "the store of runs: an option of conf/tracking/; by default that of params.yaml"
     parser.add_argument("--tracking", help=store)
+
+
+def add_detector(parser: argparse.ArgumentParser) -> None:
+    """Add --detector to `parser`."""
+    names = "yunet (by default; fetched once), haar (OpenCV's cascade, which needs no network), a YuNet model's file"
+    parser.add_argument("--detector", metavar="NAME|FILE.onnx", help=names)
 
 
 def open_tracker(tracking: str | None) -> "Tracker":

@@ -5,7 +5,7 @@ from typing import Any
 from pipeline.faces.classifier import Face
 
 NO_FACE = "no face"
-KEYS = ("file", "frame", "face", "x", "y", "side", "prediction", "rejected")
+KEYS = ("file", "frame", "face", "x", "y", "side", "angle", "prediction", "rejected")
 """The keys of a row before the probabilities."""
 
 
@@ -13,7 +13,8 @@ def of_frame(name: str, number: int | None, faces: list[Face], classes: list[str
     """Return a row for each face of a frame; without faces, one row whose prediction is NO_FACE.
 
     A row has file, frame (of a video, from 0), face (from 1, the largest first), x, y and side (of the box, in pixels
-    of the frame), prediction, rejected (None, or the reason) and the calibrated probability of each emotion.
+    of the frame), angle (of the box, clockwise in degrees), prediction, rejected (None, or the reason) and the
+    calibrated probability of each emotion.
     """
     keys = (*KEYS, *classes)
     if not faces:

@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> None:
 
         live.watch(args.camera, classifier, detection.load(args.detector, camera.LONGEST), args.out, args.headless)
         return
-    detector = detection.whole if args.whole else detection.load(args.detector)
+    detector = detection.whole if args.whole else detection.load(args.detector, when_needed=True)
     failed = predict(args.inputs, classifier, detector, args.out, args.lines or "csv", not args.no_pictures)
     if failed:
         problem = f"{failed} files could not be read or written (see the warnings above)"
@@ -71,8 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--camera", metavar="NUMBER|VIDEO", help="annotate a camera, or a video, live")
     options.add(parser)
     options.add_input_range(parser)
-    yunet = "YuNet's model file (.onnx), which finds more faces than OpenCV's own cascade"
-    parser.add_argument("--detector", type=Path, metavar="FILE", help=yunet)
     parser.add_argument("--out", type=Path, default=paths.ROOT / "outputs" / "predictions", metavar="FOLDER")
     parser.add_argument("--lines", choices=["csv", "jsonl"], help="the format of the lines; by default csv")
     parser.add_argument("--no-pictures", action="store_true", help="write only the lines")
@@ -95,11 +93,14 @@ def predict(
     if (first := next(found, None)) is None:
         accepted = " ".join(sorted(media.PICTURES | media.VIDEOS))
         raise PipelineError(f"no picture or video in {', '.join(inputs)}; accepted: {accepted}")
-    output_folder = output.Folder(out, lines, pictures, classifier.info.classes)
     unreadable: list[str] = []
+    read = _read(chain([first], found), unreadable)
+    batches = _batches(Detected(name, path, frame, detector(frame.pixels)) for name, path, frame in read)
+    first_batch = next(batches, [])  # before anything is written: the detector may be missing
+    output_folder = output.Folder(out, lines, pictures, classifier.info.classes)
     single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     with progress("pictures and frames", None, "frames") as advance:
-        for batch in _batches(_detect(chain([first], found), detector, unreadable)):
+        for batch in chain([first_batch], batches):
             predicted = classifier.faces([each.frame.pixels for each in batch], [each.boxes for each in batch])
             for each, faces in zip(batch, predicted, strict=True):
                 output_folder.write(each.name, each.path, each.frame, faces)
@@ -110,14 +111,14 @@ def predict(
     return len(unreadable) + output_folder.failed
 
 
-def _detect(files: Iterable[tuple[str, Path]], detector: "Detector", unreadable: list[str]) -> Iterator[Detected]:
-    """Yield all frames with the boxes of their faces; warn of unreadable files and add them to `unreadable`."""
+def _read(files: Iterable[tuple[str, Path]], unreadable: list[str]) -> Iterator[tuple[str, Path, "Frame"]]:
+    """Yield all frames with the names of their files; warn of unreadable files and add them to `unreadable`."""
     from pipeline.faces import media
 
     for name, path in files:
         try:
             for frame in media.frames(path):
-                yield Detected(name, path, frame, detector(frame.pixels))
+                yield name, path, frame
         except PipelineError as error:
             print(f"warning: {error}", file=sys.stderr)
             unreadable.append(name)

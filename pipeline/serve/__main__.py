@@ -19,9 +19,11 @@ def main(arguments: list[str]) -> None:
     """Serve a run, or a registered model, on 127.0.0.1; `python -m pipeline.serve models:/fer2013@champion`."""
     args = _parser().parse_args(arguments)
     runtime.load_tensorflow()
+    from pipeline.faces import detection
     from pipeline.models import saved
     from pipeline.tracking import finding, models
 
+    detection.load(args.detector)  # an error of it is reported here, and YuNet is in the cache when the server needs it
     tracker = options.open_tracker(args.tracking)
     model = paths.ROOT / "outputs" / "served" / str(args.port)
     model.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +31,7 @@ def main(arguments: list[str]) -> None:
         # The .h5 file alone, which has no code: MLflow would run the code that a model in the store brings.
         file = finding.fetch(tracker, args.model, "model.h5", Path(folder))
         info = saved.info(file, saved.load(file).output_shape[-1])
-        models.write(Path(folder, "model"), file, info.classes)
+        models.write(Path(folder, "model"), file, info.classes, detector=args.detector)
         _check_free(args.port)  # else a running server would lose its folder, which is replaced next
         shutil.rmtree(model, ignore_errors=True)
         Path(folder, "model").rename(model)
@@ -56,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline.serve", description=main.__doc__)
     parser.add_argument("model", metavar="MODEL", help="an MLflow run's id, models:/NAME@ALIAS, models:/NAME/VERSION")
     options.add_tracking(parser)
+    options.add_detector(parser)
     parser.add_argument("--port", type=int, default=5001, help="by default %(default)s")
     parser.add_argument("--workers", type=int, default=1, help="processes, each with its own copy of the model")
     parser.add_argument("--seconds", type=int, default=60, help="the time limit of a request")

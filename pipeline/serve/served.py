@@ -24,22 +24,23 @@ COLUMN = "image"
 class ServedModel:
     """The object that `mlflow.pyfunc.load_model` and `mlflow models serve` call."""
 
-    def __init__(self, path: Path):
-        """Load the .h5 file `path`."""
+    def __init__(self, path: Path, detector: str | None = None):
+        """Load the .h5 file `path`; `detector` is a name for `detection.load`, which is called when it is needed."""
         self.classifier = Classifier(path)
-        self.detector = detection.load()
+        self.detector = detection.load(detector, when_needed=True)
         self._lock = Lock()  # the server has several threads, and a detector has a state
 
     def predict(self, data: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Return a row for each picture: the prediction of its largest face, as pipeline.predict writes it.
+        """Return a row for each face, as pipeline.predict writes it, the largest of a picture first.
 
         `data` is a table with the column image, or a list. Each picture is the bytes of a file, the same in base64, or
         an array of grey levels (h, w) or RGB colours (h, w, 3), whole numbers from 0 to 255. A picture of 48x48 pixels
-        is one face, and so is any picture if `params` has whole=True. Raises MlflowException if there is no picture, or
-        one cannot be read.
+        is one face, and so is any picture if `params` has whole=True; with largest=True, other faces are left out. A
+        row has the number of its picture, from 0. A picture without a face has one row, with the prediction "no face".
+        Raises MlflowException if there is no picture, or one cannot be read.
         """
         pictures = list(data[COLUMN]) if isinstance(data, pd.DataFrame) else list(data)
-        whole = bool((params or {}).get("whole"))
+        whole, largest = (bool((params or {}).get(name)) for name in ("whole", "largest"))
         try:
             if not pictures:
                 raise PipelineError(f"there is no picture; accepted: one or more, in the column {COLUMN}")
@@ -47,10 +48,15 @@ class ServedModel:
         except PipelineError as error:  # MLflow's server reports only its own errors to the client
             raise MlflowException.invalid_parameter_value(str(error)) from error
         with self._lock:
-            boxes = [(detection.whole if whole else self.detector)(frame)[:1] for frame in frames]
+            boxes = [(detection.whole if whole else self.detector)(frame)[: 1 if largest else None] for frame in frames]
         predicted = self.classifier.faces(frames, boxes)
-        rows = [row for faces in predicted for row in of_frame("", None, faces, self.classifier.info.classes)]
-        return pd.DataFrame(rows).drop(columns=["file", "frame", "face"])
+        classes = self.classifier.info.classes
+        rows = [
+            {"picture": index} | row
+            for index, faces in enumerate(predicted)
+            for row in of_frame("", None, faces, classes)
+        ]
+        return pd.DataFrame(rows).drop(columns=["file", "frame"])
 
 
 def _frame(picture: Any, index: int) -> np.ndarray:
@@ -75,5 +81,5 @@ def _frame(picture: Any, index: int) -> np.ndarray:
     return np.ascontiguousarray(levels[:, :, ::-1] if levels.ndim == 3 else levels[:, :, None].repeat(3, axis=2))
 
 
-def _load_pyfunc(path: str) -> ServedModel:
-    return ServedModel(Path(path, "model.h5"))
+def _load_pyfunc(path: str, model_config: dict[str, Any]) -> ServedModel:
+    return ServedModel(Path(path, "model.h5"), model_config["detector"])

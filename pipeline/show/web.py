@@ -39,12 +39,12 @@ RUNS, EXPLAINED = 50, 6
 class Backend:
     """Answers the page's requests, one at a time: detectors and cameras have a state, and requests share the cores."""
 
-    def __init__(self, tracker: Tracker):
+    def __init__(self, tracker: Tracker, detector: str | None):
         """Offer the models of weights/ and of the finished trainings in the store of `tracker`."""
         self.tracker = tracker
         self.classifier = lru_cache(MODELS)(self._load)
         self.face_tracker = lru_cache(CAMERAS)(lambda session, key: camera.FaceTracker())
-        self.picture_detector, self.camera_detector = detection.load(), detection.load(longest=camera.LONGEST)
+        self.picture_detector, self.camera_detector = (detection.load(detector, n) for n in (None, camera.LONGEST))
         self.lock = Lock()
 
     def models(self) -> list[dict[str, str]]:
@@ -86,9 +86,9 @@ class Backend:
         return load_classifier(str(paths.ROOT / key) if key.endswith(".h5") else key, self.tracker)
 
 
-def app(tracker: Tracker) -> FastAPI:
+def app(tracker: Tracker, detector: str | None = None) -> FastAPI:
     """Return the page's server; it answers only requests for this machine's own names."""
-    backend = Backend(tracker)
+    backend = Backend(tracker, detector)
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     # Another site's page could reach this server through a host name of its own that resolves to this machine.
     server.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])

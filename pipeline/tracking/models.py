@@ -20,6 +20,7 @@ CODE = (
     "core/constants.py",
     "core/errors.py",
     "core/files.py",
+    "core/locks.py",
     "core/runtime.py",
     "core/section.py",
     "data/arrays.py",
@@ -28,6 +29,8 @@ CODE = (
     "faces/media.py",
     "faces/rows.py",
     "faces/sharpness.py",
+    "faces/yunet.py",
+    "faces/yunet_file.py",
     "metrics/calibration.py",
     "metrics/scores.py",
     "models/__init__.py",
@@ -37,7 +40,10 @@ CODE = (
     "serve/served.py",
 )
 """The modules that predictions need: a logged model brings a copy of them."""
-PACKAGES = ("tensorflow", "keras", "numpy", "opencv-python-headless", "pillow", "pydantic", "scipy")
+PACKAGES = (
+    *("tensorflow", "keras", "numpy", "opencv-python-headless", "pillow", "pydantic", "scipy"),
+    *("filelock", "requests"),
+)
 """The packages that they import, besides MLflow's own."""
 
 
@@ -77,11 +83,13 @@ def model_name(run_name: str) -> str:
     return re.sub(r"[^\w=-]+", "-", run_name).strip("-")
 
 
-def write(folder: Path, model: Path, classes: list[str], described: "Model | None" = None) -> None:
+def write(
+    folder: Path, model: Path, classes: list[str], described: "Model | None" = None, detector: str | None = None
+) -> None:
     """Write the .h5 file `model` into the new `folder` as an MLflow model, for `mlflow.pyfunc` and `mlflow.tensorflow`.
 
-    With pyfunc, pictures go in, and the class of the largest face with all probabilities comes out: see
-    pipeline/serve/served.py. With TensorFlow, it is the Keras model. Nothing is pickled.
+    With pyfunc, pictures go in, and the class of each face with all probabilities comes out: see
+    pipeline/serve/served.py, also for `detector`. With TensorFlow, it is the Keras model. Nothing is pickled.
     """
     import mlflow
     from mlflow.models import Model
@@ -104,6 +112,7 @@ def write(folder: Path, model: Path, classes: list[str], described: "Model | Non
                 data_path=str(data),
                 code_paths=[str(code)],
                 mlflow_model=described,
+                model_config={"detector": detector or "yunet"},  # load_model takes another
                 signature=_signature(classes),
                 pip_requirements=[f"{name}=={metadata.version(name)}" for name in ("mlflow", *PACKAGES)],
             )
@@ -113,13 +122,14 @@ def write(folder: Path, model: Path, classes: list[str], described: "Model | Non
 
 
 def _signature(classes: list[str]) -> "ModelSignature":
-    """Return the signature: a picture in; prediction, box, reason and probabilities of its largest face out."""
+    """Return the signature: a picture in; its faces with their prediction, box, reason and probabilities out."""
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
     from mlflow.types.schema import AnyType
 
+    number = [ColSpec(DataType.long, "picture")]
     text = [ColSpec(DataType.string, "prediction"), ColSpec(DataType.string, "rejected", required=False)]
-    box = [ColSpec(DataType.long, name, required=False) for name in ("x", "y", "side")]
+    box = [ColSpec(DataType.long, name, required=False) for name in ("face", "x", "y", "side", "angle")]
     numbers = [ColSpec(DataType.double, name, required=False) for name in classes]
-    whole = ParamSchema([ParamSpec("whole", DataType.boolean, default=False)])
-    return ModelSignature(Schema([ColSpec(AnyType(), "image")]), Schema([*text, *box, *numbers]), whole)
+    params = ParamSchema([ParamSpec(name, DataType.boolean, default=False) for name in ("whole", "largest")])
+    return ModelSignature(Schema([ColSpec(AnyType(), "image")]), Schema([*number, *text, *box, *numbers]), params)
