@@ -57,7 +57,7 @@ def test_a_detector_that_is_no_name_and_no_file_is_refused():
 
 
 @yunet.needed
-def test_in_12_megapixels_faces_from_40_pixels_to_the_whole_height_are_found():
+def test_in_12_megapixels_small_faces_and_one_of_the_whole_height_are_found():
     frame = np.full((3000, 4000, 3), 150, np.uint8)
     real = [
         Box(1200, 100, 2800),
