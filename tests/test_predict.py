@@ -92,6 +92,23 @@ def test_a_video_that_cannot_be_written_is_skipped_and_the_rest_is_done(classifi
     assert [row["frame"] for row in rows if row["file"] == "b.avi"] == ["0", "1", "2"]
 
 
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        *((f"{sign}1.png", f"'{sign}1.png") for sign in "=+-@\t"),
+        ("\n=1.png", "\\n=1.png"),
+        ("a\r=1.png", "a\\r=1.png"),
+        ("a=1.png", "a=1.png"),
+    ],
+)
+def test_no_name_becomes_a_formula_in_a_spreadsheet(classifier, tmp_path, name, cell):
+    Image.new("L", (48, 48), 90).save(tmp_path / name)
+    predict.predict([str(tmp_path / name)], classifier, detection.load(), tmp_path / "out", "csv", pictures=False)
+    head, line = (tmp_path / "out/faces.csv").read_text().splitlines()
+    assert (head.split(",")[0], line.split(",")[0]) == ("file", cell)
+    assert line.split(",")[3:5] == ["0", "0"]
+
+
 def test_a_folder_without_pictures_and_videos_is_refused(tmp_path):
     (tmp_path / "notes.txt").touch()
     with pytest.raises(PipelineError, match=f"no picture or video in {tmp_path}; accepted: .avi .bmp "):

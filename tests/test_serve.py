@@ -1,4 +1,4 @@
-"""MLflow's model server with a trained model: pictures over HTTP give predictions, or an error with a reason."""
+"""The service with a trained model: pictures over HTTP give predictions, or an error with a reason."""
 
 import base64
 import io
@@ -21,7 +21,8 @@ import pytest
 from PIL import Image
 
 from pipeline.core.constants import EMOTIONS
-from tests.conftest import ROOT, Project, free_port, listening, wait_until_healthy
+from tests.attacks import JSON, invocation, picture, post
+from tests.conftest import ROOT, Project, free_port, listening
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("finished")]
 
@@ -48,19 +49,23 @@ def server(project, foreign) -> Iterator[str]:
     command += ("--detector", "haar")
     process = project.start(*command, real=False)
     try:
-        assert any(f"http://127.0.0.1:{port}/invocations" in line for line in process.stdout)
-        wait_until_healthy(f"http://127.0.0.1:{port}", process)
+        ready = f"ready: POST pictures to http://127.0.0.1:{port}/invocations; Ctrl-C stops the server\n"
+        assert ready in iter(process.stdout.readline, "")
+        for path in ("health", "ping"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5).close()  # printed when it answers
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def ask(server: str, pictures: list, content_type: str = "application/json", **params) -> tuple[int, dict]:
-    """Return the status and the content of the server's answer."""
+def ask(server: str, pictures: list, **params) -> tuple[int, dict]:
+    """Return the status and the content of the server's answer for a table of pictures."""
     table = {"dataframe_split": {"columns": ["image"], "data": [[p] for p in pictures]}, "params": params}
-    request = urllib.request.Request(
-        f"{server}/invocations", json.dumps(table).encode(), {"Content-Type": content_type}
-    )
+    return send(server, json.dumps(table).encode())
+
+
+def send(server: str, body: bytes, content_type: str = "application/json", **headers: str) -> tuple[int, dict]:
+    request = urllib.request.Request(f"{server}/invocations", body, {"Content-Type": content_type, **headers})
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
@@ -141,21 +146,105 @@ def test_anything_but_pictures_is_refused_with_a_reason(server, pictures, messag
     assert message in answer["message"]
 
 
-def test_a_huge_picture_is_refused_and_the_server_continues(server):
-    content = io.BytesIO()
-    Image.new("1", (12_000, 9_000)).save(content, "PNG")
-    status, answer = ask(server, [base64.b64encode(content.getvalue()).decode()])
+FACE = np.random.default_rng(0).integers(0, 256, (48, 48), np.uint8)
+TEXT, ARRAY = encoded(FACE), FACE.tolist()
+LINES = "\n".join(TEXT[i : i + 76] for i in range(0, len(TEXT), 76))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        {"dataframe_split": {"columns": ["name", "image"], "data": [["a", TEXT], ["b", ARRAY]]}},
+        {"dataframe_records": [{"image": TEXT}, {"image": ARRAY}]},
+        *({shape: [{"image": TEXT}, {"image": TEXT}]} for shape in ("instances", "inputs")),
+        *({shape: [TEXT, TEXT]} for shape in ("instances", "inputs")),
+        *({shape: [ARRAY, ARRAY]} for shape in ("instances", "inputs")),
+        {"inputs": {"image": [TEXT, ARRAY]}},
+    ],
+    ids=lambda shape: next(iter(shape)),
+)
+def test_all_of_mlflows_shapes_are_read(server, shape):
+    (status, answer), (_, expected) = send(server, json.dumps(shape).encode()), ask(server, [TEXT, TEXT])
+    assert (status, answer) == (200, expected)
+    assert len(answer["predictions"]) == 2
+
+
+def test_csv_is_read(server):
+    table = f'name,image\na,{TEXT}\nb,"data:image/png;base64,{TEXT}"\nc,"{LINES}"\n'
+    status, answer = send(server, table.encode(), "text/csv; charset=utf-8")
+    assert (status, answer) == (200, ask(server, [TEXT] * 3)[1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"data:image/png;base64,{TEXT}", LINES, TEXT.replace("+", "-").replace("/", "_").rstrip("=")],
+    ids=["address", "lines", "url-safe"],
+)
+def test_base64_is_read_as_clients_send_it(server, text):
+    assert ask(server, [text]) == ask(server, [TEXT])
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"inputs": ' + b"[" * 100_000, "nested too deeply"),
+        (b'{"inputs": ' + b'{"a":' * 100_000, "nested too deeply"),
+        (b'{"inputs": [' + b"{}," * 600_000, "too many lists; accepted: at most 500,000, or pictures as base64"),
+        (b'{"inputs": [' + b"9" * 5000 + b"]}", "the body is no JSON"),
+        (b"\xff", "the body is no JSON"),
+        (b"[]", "the JSON has 0 inputs; accepted: an object with one of dataframe_split, dataframe_records, instances"),
+        (b'{"inputs": [], "instances": []}', "the JSON has 2 inputs"),
+        (b'{"inputs": "AAAA"}', "inputs has no pictures; accepted: a list of them, or the column image"),
+        (b'{"dataframe_split": {"columns": ["a"], "data": [[1]]}}', "dataframe_split has no pictures"),
+        (b'{"inputs": ["AAAA"], "params": {"whole": 1}}', "params cannot be read; accepted: whole and largest"),
+        (json.dumps({"inputs": [TEXT] * 257}).encode(), "too many pictures; accepted: at most 256 in a request"),
+    ],
+    ids=range(11),
+)
+def test_any_other_body_is_refused_with_a_reason(server, body, message):
+    status, answer = send(server, body)
     assert status == 400
-    assert "accepted: at most 100,000,000 in all" in answer["message"]
-    assert ask(server, [np.zeros((48, 48)).tolist()])[0] == 200
+    assert message in answer["message"]
+
+
+@pytest.mark.parametrize(("table", "kind", "status"), [(b"a\n1\n", "text/csv", 400), (b"PAR1", "a/b", 415)])
+def test_any_other_table_is_refused_with_a_reason(server, table, kind, status):
+    found, answer = send(server, table, kind)
+    assert found == status
+    assert "; accepted: " in answer["message"]
+
+
+@pytest.mark.parametrize("sides", [[(6_001, 6_000)], [(6_000, 5_000), (3_000, 2_001)]])
+def test_pixels_of_a_request_are_counted_before_they_are_decoded(server, sides):
+    pictures = [base64.b64encode(picture(*side)).decode() for side in sides]
+    status, answer = ask(server, pictures)
+    assert status == 400
+    width, height = sides[-1]
+    assert f"picture {len(sides) - 1} has {width} x {height} pixels; accepted: at most" in answer["message"]
+    assert ask(server, [ARRAY])[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Host": "evil.example"}, 400),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:1"}, 403),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.a.proxy.example"}, 200),
+        ({"Sec-Fetch-Site": "none"}, 200),
+    ],
+)
+def test_other_hosts_and_sites_are_refused(server, headers, expected):
+    port = int(server.rpartition(":")[2])
+    assert post(port, "/invocations", invocation(picture(48, 48)), **JSON, **headers)[0] == expected
 
 
 def test_a_client_that_never_finishes_does_not_hold_up_others(server):
     host, _, port = server.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port))) as slow:
-        slow.sendall(
-            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
-        )
+        slow.sendall(b"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n{")
         assert ask(server, [np.zeros((48, 48)).tolist()])[0] == 200
 
 
@@ -178,7 +267,7 @@ def test_a_start_that_fails_leaves_what_a_running_server_serves(server, project,
     done = project.stage("serve", model, "--port", port, "--detector", "haar", check=False)
     assert done.returncode == 1
     assert message.format(port) in done.stderr.splitlines()[-1]
-    assert served / port / "MLmodel" in before
+    assert served / f"{port}.h5" in before
     assert {path: path.stat().st_ino for path in served.rglob("*")} == before
 
 

@@ -1,20 +1,25 @@
 """The page in headless Chromium: an uploaded picture, a (fake) camera, and requests that are refused."""
 
-import http.client
+import base64
+import io
+import json
 import os
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from pipeline.core.errors import PipelineError
 from pipeline.download import synthetic
 from pipeline.show import __main__ as show
+from tests.attacks import picture, post
 from tests.browser import chromium
 from tests.conftest import SECONDS, Project, free_port, listening, wait_until_healthy
 
@@ -124,6 +129,7 @@ def test_models_of_runs_can_be_chosen(browser, finished):
         ("picture?model=../models/model.h5", b"P5 1 1 255 x", 400, "no model ../models/model.h5"),
         ("camera?model=nothing&session=1", b"", 400, "is not a readable picture"),
         ("picture?model=x", b"x" * 31_000_000, 413, "more than 30,000,000 bytes"),
+        ("picture?model=x", picture(9999, 9999), 400, "9999 x 9999 pixels; accepted: at most 36,000,000 in all"),
     ],
 )
 def test_a_bad_request_is_refused_with_a_reason(port, path, body, status, message):
@@ -132,8 +138,26 @@ def test_a_bad_request_is_refused_with_a_reason(port, path, body, status, messag
     assert message in text
 
 
-def test_another_host_name_of_this_machine_is_refused(port):
-    assert post(port, "/picture?model=x", b"x", Host="evil.example")[0] == 400
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"Host": "evil.example"}, 400), ({"Origin": "http://evil.example"}, 403), ({"Sec-Fetch-Site": "same-site"}, 403)],
+)
+def test_other_hosts_and_sites_are_refused(port, headers, status):
+    assert post(port, "/picture?model=x", b"x", **headers)[0] == status
+
+
+def test_a_large_picture_is_shown_smaller(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/models") as answer:
+        model = json.load(answer)[0]["key"]
+    status, text = post(port, f"/picture?model={model}", picture(4000, 3000))
+    shown = Image.open(io.BytesIO(base64.b64decode(json.loads(text)["image"].partition(",")[2])))
+    assert (status, shown.height) == (200, 1440)
+
+
+def test_no_page_may_frame_the_answers_or_guess_their_type(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in answer.headers.get_all("Content-Security-Policy")
 
 
 def test_only_this_machine_is_served(port):
@@ -144,13 +168,3 @@ def test_only_this_machine_is_served(port):
 def test_an_invalid_port_is_refused(port):
     with pytest.raises(PipelineError, match=f"--port {port}; accepted: 1 to 65535"):
         show.main.__wrapped__(["--port", port])
-
-
-def post(port: int, path: str, body: bytes, **headers: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)
-    try:
-        connection.request("POST", path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()

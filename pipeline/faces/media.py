@@ -20,9 +20,12 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 VIDEOS = frozenset((".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"))
 STANDARD_INPUT = Path("/dev/stdin")
 LARGEST = 100_000_000
-"""Pixels of the largest picture that is decoded: 300 MB."""
+"""Pixels of the largest picture that is decoded: 300 MB, and up to 1 GB meanwhile."""
 LONGEST = 60_000
 """... and along its longer side: with the cards beside it, it still fits in JPEG's 65,500."""
+
+STRIP = 1_000_000
+"""Pixels that are converted at a time."""
 
 
 class Frame(NamedTuple):
@@ -107,21 +110,21 @@ def video_property(path: Path, number: int) -> float:
     return open_video(path).get(number)
 
 
-def decode(source: Path | IO[bytes], name: str) -> np.ndarray:
+def decode(source: Path | IO[bytes], name: str, largest: int = LARGEST) -> np.ndarray:
     """Return the picture in `source` as (h, w, 3) uint8 BGR; `name` is its name in errors.
 
-    Raises PipelineError if it is not a picture, or too large.
+    Raises PipelineError if it is not a picture, or has more than `largest` pixels.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of sizes that are checked here
             with Image.open(source, formats=FORMATS) as picture:
-                if picture.width * picture.height > LARGEST or max(picture.size) > LONGEST:
+                if picture.width * picture.height > largest or max(picture.size) > LONGEST:
                     raise PipelineError(
-                        f"{name} has {picture.width} x {picture.height} pixels; accepted: at most {LARGEST:,} in all, "
+                        f"{name} has {picture.width} x {picture.height} pixels; accepted: at most {largest:,} in all, "
                         f"and {LONGEST:,} along a side"
                     )
-                return np.ascontiguousarray(np.asarray(_eight_bits(picture))[:, :, ::-1])
+                return _eight_bits(picture)
     except FileNotFoundError as error:
         raise PipelineError(f"{name} is missing") from error
     except UnidentifiedImageError as error:
@@ -131,18 +134,31 @@ def decode(source: Path | IO[bytes], name: str) -> np.ndarray:
         raise PipelineError(f"{name} cannot be read: {reason}") from error
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Return `picture` upright, in RGB of 8 bits; transparent pixels become white."""
+def _eight_bits(picture: Image.Image) -> np.ndarray:
+    """Return `picture` upright, as (h, w, 3) uint8 BGR; transparent pixels become white.
+
+    It is converted in strips: each step of the whole picture would need its memory once more.
+    """
     if picture.mode == "F":  # the file does not state which number is white
         raise ValueError("its grey levels are floating-point numbers; accepted: 8 or 16 bits")
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I"):  # 16 bits: convert("RGB") would clip at 255
-        levels = np.asarray(picture, np.float32)
-        picture = Image.fromarray((levels / max(levels.max(), 255.0) * 255).astype(np.uint8))
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    return picture.convert("RGB")
+    ImageOps.exif_transpose(picture, in_place=True)
+    sixteen = picture.mode.startswith("I")
+    white = max(int(picture.getextrema()[1]), 255) if sixteen else 255  # type: ignore[arg-type]
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    step = max(1, STRIP // picture.width)
+    for top in range(0, picture.height, step):
+        strip = picture.crop((0, top, picture.width, min(top + step, picture.height)))
+        pixels[top : top + step] = np.asarray(_rgb(strip, white))[:, :, ::-1]
+    return pixels
+
+
+def _rgb(strip: Image.Image, white: int) -> Image.Image:
+    if strip.mode.startswith("I"):  # 16 bits: convert("RGB") would clip at 255
+        strip = Image.fromarray((np.asarray(strip, np.float32) / white * 255).astype(np.uint8))
+    if strip.has_transparency_data:
+        strip = strip.convert("RGBA")
+        strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
+    return strip.convert("RGB")
 
 
 def _video(path: Path) -> Iterator[Frame]:

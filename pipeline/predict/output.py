@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -75,7 +76,7 @@ class Folder:
         keys = [*KEYS, *classes]
         self._table = csv.DictWriter(self._lines, keys, lineterminator="\n") if lines == "csv" else None
         if self._table:
-            self._table.writeheader()
+            self._table.writerow({key: _cell(key) for key in keys})
         self._video: Video | None = None
         self.failed = 0
         """The number of videos that could not be written."""
@@ -84,7 +85,7 @@ class Folder:
         """Add a frame of the file called `name`; the frames of a video must be added in order."""
         rows = of_frame(name, frame.number, faces, self.classes)
         if self._table:
-            self._table.writerows(rows)
+            self._table.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
         else:
             self._lines.writelines(json.dumps(row) + "\n" for row in rows)
         if not self.pictures:
@@ -124,3 +125,14 @@ class Folder:
                 self._video.path.unlink(missing_ok=True)  # of an earlier run
             self._video = None
             self.failed += 1
+
+
+def _cell(value: Any) -> Any:
+    """Return a value for a line of CSV: a text that a spreadsheet would take for a formula begins with an apostrophe.
+
+    Source: OWASP, CSV injection. Line breaks become \\r and \\n.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", "\\r").replace("\n", "\\n")
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text

@@ -4,7 +4,6 @@ import argparse
 
 from pipeline.core import runtime
 from pipeline.core.command import command
-from pipeline.core.errors import PipelineError
 from pipeline.faces import options
 
 
@@ -16,16 +15,14 @@ def main(arguments: list[str]) -> None:
     options.add_tracking(parser)
     options.add_detector(parser)
     args = parser.parse_args(arguments)
-    if not 1 <= args.port <= 65535:
-        raise PipelineError(f"--port {args.port}; accepted: 1 to 65535")
     runtime.load_tensorflow()
-    import uvicorn
-
     from pipeline.show import web
+    from pipeline.web import server
 
-    app = web.app(options.open_tracker(args.tracking), args.detector)
-    print(f"http://127.0.0.1:{args.port} shows the page; Ctrl-C stops the server", flush=True)
-    uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="warning")
+    server.check_free(args.port)
+    tracker = options.open_tracker(args.tracking)
+    message = f"http://127.0.0.1:{args.port} shows the page; Ctrl-C stops the server"
+    server.run(lambda: web.app(tracker, args.detector), args.port, message, web.SECONDS)
 
 
 if __name__ == "__main__":

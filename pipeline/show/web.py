@@ -5,15 +5,14 @@ import io
 import tempfile
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import cv2
 import numpy as np
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.types import ASGIApp
 
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
@@ -26,10 +25,15 @@ from pipeline.plots import page
 from pipeline.plots.explanations import explanations
 from pipeline.tracking import finding
 from pipeline.tracking.tracker import Tracker
+from pipeline.web import guard
 
 PAGE = Path(__file__).with_name("page.html")
-MAX_BYTES = 30_000_000
-"""Bytes of the largest picture that is accepted."""
+MAX_BYTES, MAX_PIXELS = 30_000_000, 36_000_000
+"""Bytes and pixels of the largest picture that is accepted."""
+SHOWN = 1920
+"""Pixels along the longer side of a picture as it is shown."""
+SECONDS = 60
+"""The time limit of a request."""
 MODELS, CAMERAS = 4, 16
 """The number of models and cameras in memory, the last ones used."""
 RUNS, EXPLAINED = 50, 6
@@ -37,7 +41,7 @@ RUNS, EXPLAINED = 50, 6
 
 
 class Backend:
-    """Answers the page's requests, one at a time: detectors and cameras have a state, and requests share the cores."""
+    """Answers the page's requests; called for one picture at a time, because detectors and cameras have a state."""
 
     def __init__(self, tracker: Tracker, detector: str | None):
         """Offer the models of weights/ and of the finished trainings in the store of `tracker`."""
@@ -45,7 +49,6 @@ class Backend:
         self.classifier = lru_cache(MODELS)(self._load)
         self.face_tracker = lru_cache(CAMERAS)(lambda session, key: camera.FaceTracker())
         self.picture_detector, self.camera_detector = (detection.load(detector, n) for n in (None, camera.LONGEST))
-        self.lock = Lock()
 
     def models(self) -> list[dict[str, str]]:
         """Return the models to choose from, each with its key and name."""
@@ -59,26 +62,23 @@ class Backend:
 
     def picture(self, key: str, content: bytes, explain: bool) -> dict[str, Any]:
         """Return the annotated picture, a row for each face, and their Grad-CAM maps if `explain`."""
-        frame = media.decode(io.BytesIO(content), "the picture")
-        with self.lock:
-            classifier = self.classifier(key)
-            (faces,) = classifier.faces([frame], [self.picture_detector(frame)])
-            classes = classifier.info.classes
-            found: dict[str, Any] = {
-                "image": _data_url("png", drawing.annotate(frame, faces, classes)),
-                "faces": of_frame("", None, faces, classes),
-            }
-            if explain and faces:
-                found["explanation"] = _explanation(classifier, frame, faces)
-            return found
+        frame = _decode(content)
+        classifier = self.classifier(key)
+        (faces,) = classifier.faces([frame], [self.picture_detector(frame)])
+        classes = classifier.info.classes
+        found: dict[str, Any] = {
+            "image": _data_url("png", drawing.annotate(*_shown(frame, faces), classes)),
+            "faces": of_frame("", None, faces, classes),
+        }
+        if explain and faces:
+            found["explanation"] = _explanation(classifier, frame, faces)
+        return found
 
     def camera(self, key: str, session: str, content: bytes) -> dict[str, Any]:
         """Return the annotated frame of a camera; its faces are tracked from frame to frame."""
-        frame = media.decode(io.BytesIO(content), "the frame")
-        with self.lock:
-            classifier = self.classifier(key)
-            annotated = camera.annotate(frame, classifier, self.camera_detector, self.face_tracker(session, key), None)
-            return {"image": _data_url("jpeg", annotated)}
+        frame, classifier = _decode(content), self.classifier(key)
+        annotated = camera.annotate(frame, classifier, self.camera_detector, self.face_tracker(session, key), None)
+        return {"image": _data_url("jpeg", annotated)}
 
     def _load(self, key: str) -> Classifier:
         if key.endswith(".h5") and key not in {each["key"] for each in self.models()}:
@@ -86,17 +86,19 @@ class Backend:
         return load_classifier(str(paths.ROOT / key) if key.endswith(".h5") else key, self.tracker)
 
 
-def app(tracker: Tracker, detector: str | None = None) -> FastAPI:
-    """Return the page's server; it answers only requests for this machine's own names."""
+def app(tracker: Tracker, detector: str | None = None) -> ASGIApp:
+    """Return the page's server; it answers only requests for this machine's own names, and of its own page."""
     backend = Backend(tracker, detector)
     server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    # Another site's page could reach this server through a host name of its own that resolves to this machine.
-    server.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
 
     @server.get("/")
     def index() -> HTMLResponse:
         policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
         return HTMLResponse(PAGE.read_text(), headers={"Content-Security-Policy": policy + "connect-src 'self'"})
+
+    @server.get("/health")
+    def health() -> None:
+        """Answer, which is all that is asked."""
 
     @server.get("/models")
     def models() -> list[dict[str, str]]:
@@ -104,27 +106,36 @@ def app(tracker: Tracker, detector: str | None = None) -> FastAPI:
 
     @server.post("/picture")
     async def picture(request: Request, model: str, explain: bool = False) -> dict[str, Any]:
-        return await run_in_threadpool(backend.picture, model, await _body(request), explain)
+        return await run_in_threadpool(backend.picture, model, await request.body(), explain)
 
     @server.post("/camera")
     async def camera(request: Request, model: str, session: str) -> dict[str, Any]:
-        return await run_in_threadpool(backend.camera, model, session, await _body(request))
+        return await run_in_threadpool(backend.camera, model, session, await request.body())
 
     @server.exception_handler(PipelineError)
     def refuse(request: Request, error: PipelineError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, status_code=400)
 
-    return server
+    return guard.guarded(server, MAX_BYTES, SECONDS)
 
 
-async def _body(request: Request) -> bytes:
-    """Return the request's body; refuse one with more than MAX_BYTES."""
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > MAX_BYTES:
-            raise HTTPException(413, f"the picture has more than {MAX_BYTES:,} bytes")
-    return bytes(content)
+def _decode(content: bytes) -> np.ndarray:
+    return media.decode(io.BytesIO(content), "the picture", MAX_PIXELS)
+
+
+def _shown(frame: np.ndarray, faces: list[Face]) -> tuple[np.ndarray, list[Face]]:
+    """Return the frame as it is shown, with at most SHOWN pixels along a side, and the faces in it."""
+    scale = SHOWN / max(frame.shape[:2])
+    if scale >= 1:
+        return frame, faces
+    size = [max(1, round(scale * pixels)) for pixels in frame.shape[1::-1]]
+    shown = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    return shown, [face._replace(box=_scaled(face.box, scale)) for face in faces]
+
+
+def _scaled(box: detection.Box, scale: float) -> detection.Box:
+    x, y, side = (round(scale * pixels) for pixels in box[:3])
+    return detection.Box(x, y, side, box.angle)
 
 
 def _explanation(classifier: Classifier, frame: np.ndarray, faces: list[Face]) -> str | None:

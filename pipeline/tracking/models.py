@@ -83,13 +83,11 @@ def model_name(run_name: str) -> str:
     return re.sub(r"[^\w=-]+", "-", run_name).strip("-")
 
 
-def write(
-    folder: Path, model: Path, classes: list[str], described: "Model | None" = None, detector: str | None = None
-) -> None:
+def write(folder: Path, model: Path, classes: list[str], described: "Model | None" = None) -> None:
     """Write the .h5 file `model` into the new `folder` as an MLflow model, for `mlflow.pyfunc` and `mlflow.tensorflow`.
 
     With pyfunc, pictures go in, and the class of each face with all probabilities comes out: see
-    pipeline/serve/served.py, also for `detector`. With TensorFlow, it is the Keras model. Nothing is pickled.
+    pipeline/serve/served.py. With TensorFlow, it is the Keras model. Nothing is pickled.
     """
     import mlflow
     from mlflow.models import Model
@@ -112,7 +110,7 @@ def write(
                 data_path=str(data),
                 code_paths=[str(code)],
                 mlflow_model=described,
-                model_config={"detector": detector or "yunet"},  # load_model takes another
+                model_config={"detector": "yunet"},  # load_model takes another
                 signature=_signature(classes),
                 pip_requirements=[f"{name}=={metadata.version(name)}" for name in ("mlflow", *PACKAGES)],
             )

@@ -3,16 +3,12 @@
 import argparse
 import os
 import sys
-import time
-import urllib.request
 import webbrowser
 
 from pipeline.core import config
 from pipeline.core.command import command
 from pipeline.tracking import view
-
-SECONDS = 120
-"""How long the server may take to answer."""
+from pipeline.web import ready
 
 
 @command
@@ -42,24 +38,11 @@ def main(arguments: list[str]) -> None:
     server = os.getpid()
     if os.fork():  # this process becomes the server, so that signals reach it; the other one ends when it has printed
         os.execve(sys.executable, [sys.executable, "-m", *served], environment)
-    if _answers(base := f"http://{options.host}:{options.port}", server):
+    if ready.answers(base := f"http://{options.host}:{options.port}", lambda: os.getppid() == server):
         address = view.address(base, experiment)
         print(f"\n{address}", flush=True)
         if sys.stdout.isatty() and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(address)
-
-
-def _answers(server: str, process: int) -> bool:
-    """Wait until `server` answers; return False if its process, the parent of this one, has ended before."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy would answer for another machine
-    end = time.monotonic() + SECONDS
-    while os.getppid() == process and time.monotonic() < end:
-        try:
-            with direct.open(f"{server}/health", timeout=2):
-                return True
-        except OSError:
-            time.sleep(0.2)
-    return False
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What the servers for pictures have in common: the limits on what comes from outside."""
