@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.core import paths, runtime
 from pipeline.download import synthetic
-from pipeline.faces import camera, detection, media
+from pipeline.faces import camera, detection, frames
 from pipeline.faces.classifier import Classifier
 from pipeline.predict import live, output
 
@@ -33,10 +33,10 @@ def measure() -> Iterator[dict]:
             "values": [FRAMES / s for s in seconds],
             "target": "30 or more",
         }
-        frames = [frame.pixels for frame in media.frames(clip)]
-        found = [len(detector(frame)) for frame in frames]
+        seen = [frame.pixels for frame in frames.of_file(clip)]
+        found = [len(detector(frame)) for frame in seen]
         yield {"what": "... faces found in a frame", "unit": "", "values": [float(np.mean(found))]}
-        face = detection.crop(frames[0], detection.Box(200, 120, 240))[None]
+        face = detection.crop(seen[0], detection.Box(200, 120, 240))[None]
         tracker = camera.FaceTracker()
         parts = {
             "finding faces": lambda frame: detector(frame),
@@ -44,7 +44,7 @@ def measure() -> Iterator[dict]:
             "all but reading and writing": lambda frame: camera.annotate(frame, network, detector, tracker, 30),
         }
         for part, do in parts.items():
-            each = [1000 * _seconds(lambda do=do: [do(frame) for frame in frames[:50]]) / 50 for _ in range(ROUNDS)]
+            each = [1000 * _seconds(lambda do=do: [do(frame) for frame in seen[:50]]) / 50 for _ in range(ROUNDS)]
             yield {"what": f"... {part}", "unit": "ms", "values": each}
 
 

@@ -83,7 +83,7 @@ def test_pictures_are_read_until_there_are_enough_faces(tmp_path):
 
 def test_a_folder_without_pictures_is_refused(tmp_path):
     (tmp_path / "a film.mp4").touch()
-    with pytest.raises(PipelineError, match=f"no picture in {tmp_path}; accepted: .bmp .gif .jpeg .jpg "):
+    with pytest.raises(PipelineError, match=f"no picture in {tmp_path}; accepted: .apng .avif .bmp .gif "):
         explain.detect_faces(None, [str(tmp_path)], whole=True)
 
 

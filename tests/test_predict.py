@@ -13,13 +13,13 @@ from PIL import Image
 
 from pipeline.core.constants import EMOTIONS
 from pipeline.core.errors import PipelineError
-from pipeline.faces import detection, drawing, media
+from pipeline.faces import detection, drawing, frames, media
 from pipeline.faces.classifier import Classifier
 from pipeline.faces.detection import Box
 from pipeline.faces.rows import NO_FACE
 from pipeline.models import saved
 from pipeline.predict import __main__ as predict
-from pipeline.predict import output
+from pipeline.predict import offline, output, pictures
 from tests import scenes
 from tests.conftest import Project
 from tests.scenes import SIDE, clip, scene
@@ -58,8 +58,8 @@ def test_a_video_of_any_rate_is_written(tmp_path, rate, written):
     for size in (64, 64, 70):  # a frame of another size is not lost
         video.write(np.full((48, size, 3), 90, np.uint8))
     video.finish()
-    assert media.rate(tmp_path / "video.mp4") == written
-    assert len(list(media.frames(tmp_path / "video.mp4"))) == 3
+    assert frames.rate(tmp_path / "video.mp4") == written
+    assert len(list(frames.of_file(tmp_path / "video.mp4"))) == 3
 
 
 def test_a_video_without_room_on_disk_is_deleted(tmp_path):
@@ -79,15 +79,18 @@ def test_a_video_without_room_on_disk_is_deleted(tmp_path):
 def test_a_video_that_cannot_be_written_is_skipped_and_the_rest_is_done(classifier, tmp_path, capsys):
     (tmp_path / "given").mkdir()
     clip(tmp_path / "given/a.mp4", 2)
+    frames.quiet()
     strip = cv2.VideoWriter(str(tmp_path / "given/b.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25, (9000, 48))
     for _ in range(3):
         strip.write(np.full((48, 9000, 3), 90, np.uint8))
     strip.release()
     Image.new("L", (48, 48), 90).save(tmp_path / "given/c.png")
     given, out = [str(tmp_path / "given")], tmp_path / "out"
-    assert predict.predict(given, classifier, detection.load("haar"), out, "csv", pictures=True) == 1
+    assert offline.predict(given, classifier, detection.load("haar"), detection.load("haar"), out) == 1
     assert capsys.readouterr().err.count("b.avi.mp4 cannot be written, with 18186 x 128 pixels") == 1
-    assert {path.name for path in out.iterdir()} == {"a.mp4.mp4", "c.png.png", "faces.csv"}
+    assert {path.name for path in out.iterdir()} == {
+        *("a.mp4.mp4", "a.mp4.emotions.png", "b.avi.emotions.png", "c.png.png", "faces.csv", "people.csv")
+    }
     rows = list(csv.DictReader((out / "faces.csv").open()))
     assert [row["frame"] for row in rows if row["file"] == "b.avi"] == ["0", "1", "2"]
 
@@ -103,16 +106,60 @@ def test_a_video_that_cannot_be_written_is_skipped_and_the_rest_is_done(classifi
 )
 def test_no_name_becomes_a_formula_in_a_spreadsheet(classifier, tmp_path, name, cell):
     Image.new("L", (48, 48), 90).save(tmp_path / name)
-    predict.predict([str(tmp_path / name)], classifier, detection.load(), tmp_path / "out", "csv", pictures=False)
+    detector = detection.load("haar")
+    offline.predict([str(tmp_path / name)], classifier, detector, detector, tmp_path / "out", drawn=False)
     head, line = (tmp_path / "out/faces.csv").read_text().splitlines()
     assert (head.split(",")[0], line.split(",")[0]) == ("file", cell)
-    assert line.split(",")[3:5] == ["0", "0"]
+    assert dict(zip(head.split(","), line.split(","), strict=True))["side"] == "48"
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("a.jpg", ".jpg"),
+        ("a.jfif", ".jpg"),
+        ("a.png", ".png"),
+        ("a.webp", ".webp"),
+        ("a.avif", ".avif"),
+        ("a.gif", ".png"),
+    ],
+)
+def test_an_annotated_picture_keeps_its_format(tmp_path, name, suffix):
+    drawn = scene([(40, 60)])
+    Image.fromarray(drawn).save(tmp_path / name)
+    pictures.write(tmp_path / "drawn", tmp_path / name, drawn)
+    (written,) = tmp_path.glob("drawn*")
+    assert written.name == f"drawn{suffix}"
+    np.testing.assert_allclose(media.read(written), media.read(tmp_path / name), atol=40 if suffix == ".webp" else 30)
+
+
+@pytest.mark.parametrize("quality", [30, 95])
+def test_an_annotated_jpeg_is_compressed_as_much_as_the_original(tmp_path, quality):
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=quality)
+    pictures.write(tmp_path / "drawn", tmp_path / "a.jpg", pixels)
+    assert (tmp_path / "drawn.jpg").stat().st_size == pytest.approx((tmp_path / "a.jpg").stat().st_size, rel=0.05)
+
+
+def test_files_that_are_passed_over_are_named_and_pictures_among_them_change_the_exit_code(
+    classifier, tmp_path, capsys
+):
+    Image.new("L", (48, 48), 90).save(tmp_path / "face.png")
+    for name in ("notes.txt", ".hidden"):
+        (tmp_path / name).touch()
+    arguments = [str(tmp_path)], classifier, detection.load("haar"), detection.load("haar"), tmp_path / "out"
+    assert offline.predict(*arguments, drawn=False) == 0
+    assert capsys.readouterr().err.endswith("warning: 1 other files are not read: notes.txt\n")
+    for name in ("z.CR2", "y.psd", "a.txt", "b.txt", "c.txt"):
+        (tmp_path / name).touch()
+    assert offline.predict(*arguments, drawn=False) == 2
+    assert "warning: 6 other files are not read: y.psd, z.CR2, a.txt, b.txt, c.txt, ..." in capsys.readouterr().err
 
 
 def test_a_folder_without_pictures_and_videos_is_refused(tmp_path):
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(PipelineError, match=f"no picture or video in {tmp_path}; accepted: .avi .bmp "):
-        predict.predict([str(tmp_path)], None, None, tmp_path / "out", "csv", pictures=True)
+    with pytest.raises(PipelineError, match=f"no picture or video in {tmp_path}; accepted: .3g2 .3gp "):
+        offline.predict([str(tmp_path)], None, None, None, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -123,6 +170,8 @@ def test_a_folder_without_pictures_and_videos_is_refused(tmp_path):
         ("b.png --camera 0", "files and a camera are given; accepted: "),
         ("--camera 0 --whole", "--whole has no effect with --camera; accepted: "),
         ("--camera 0 --lines csv", "--lines has no effect with --camera; accepted: "),
+        ("--camera 0 --every 2", "--every has no effect with --camera; accepted: "),
+        ("b.png --every 0", "--every 0; accepted: 1 or more"),
         ("--camera 0 --no-pictures", "--no-pictures has no effect with --camera; accepted: "),
         ("b.png --headless", "--headless has no effect without --camera; accepted: "),
         ("b.png --whole --detector yunet.onnx", "--detector has no effect with --whole; accepted: "),
@@ -165,7 +214,10 @@ class TestCommand:
             if row["face"]:
                 assert sum(float(row[emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
         written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-        assert written == {"faces.csv", "faces.png.png", "nobody.jpg.png", "strip.png.png", "clip.mp4.mp4"}
+        assert written == {
+            *("faces.csv", "people.csv", "faces.png.png", "nobody.jpg.jpg", "strip.png.png", "clip.mp4.mp4"),
+            "clip.mp4.emotions.png",
+        }
 
     @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take names in UTF-8 alone")
     def test_a_name_that_is_not_text_is_written_as_text(self, finished: Project, tmp_path):
@@ -180,6 +232,7 @@ class TestCommand:
             assert {path.name for path in (tmp_path / lines).iterdir()} == {
                 f"faces.{lines}",
                 *(f"{path.name}{'.mp4' if path == video else '.png'}" for path in given),
+                *([] if lines == "jsonl" else ["people.csv", f"{video.name}.emotions.png"]),
             }
         assert "caf\\udce9.png: " in done.stdout
         rows = list(csv.DictReader((tmp_path / "csv/faces.csv").open(encoding="utf-8")))

@@ -85,12 +85,12 @@ def detect_faces(
     if videos := [name for name in inputs if media.is_video(Path(name)) and not Path(name).is_dir()]:
         raise PipelineError(f"{videos[0]} is a video; accepted: pictures, and folders of pictures")
     detector = detection.whole if whole else detection.load(detector_name, when_needed=True)
-    pictures = [path for _, path in media.files(inputs, paths.ROOT / "outputs") if not media.is_video(path)]
+    pictures = [path for _, path in media.files(inputs, paths.ROOT / "outputs", []) if not media.is_video(path)]
     if not pictures:
         raise PipelineError(f"no picture in {', '.join(inputs)}; accepted: {' '.join(sorted(media.PICTURES))}")
     found: list[dict[str, Any]] = []
     for path in pictures:
-        frame = next(media.frames(path)).pixels
+        frame = media.read(path)
         (faces,) = classifier.faces([frame], [detector(frame)])
         found += [face.to_example(frame) for face in faces]
         if len(found) >= MAX_FACES:

@@ -1,6 +1,7 @@
-"""Annotates the frames of a camera: faces are tracked, and their probabilities smoothed over time."""
+"""Follows the faces of a camera or video: each person is tracked, and the probabilities are smoothed over time."""
 
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 
@@ -15,31 +16,38 @@ MEMORY = 0.8
 OVERLAP = 0.3
 """The lowest intersection over union at which boxes of two frames are the same face."""
 MISSED = 5
-"""The number of frames without detection after which a face is dropped."""
+"""The number of frames without detection after which a camera's face is dropped."""
+UNSEEN = 50
+"""The frames of a video file in which a person may be unseen, and has the same number afterwards."""
+FULL_EVERY = 8
+"""Frames of a video file from one search at full size to the next; between them a search at LONGEST suffices."""
 
 
 @dataclass
 class TrackedFace:
-    """A face tracked over frames: its box, its smoothed probabilities, and the number of frames without detection."""
+    """A face tracked over frames: the person's number, its box, its smoothed probabilities, and frames without it."""
 
+    person: int
     box: Box
     probabilities: np.ndarray
     missed: int = 0
 
-    def update(self, box: Box, probabilities: np.ndarray) -> None:
-        """Add the detection in the next frame to the exponential moving averages of box and probabilities."""
-        self.box = Box(*(round(0.5 * old + 0.5 * new) for old, new in zip(self.box, box, strict=True)))
-        self.probabilities = MEMORY * self.probabilities + (1 - MEMORY) * probabilities
+    def update(self, box: Box, probabilities: np.ndarray, frames: int) -> None:
+        """Add the detection `frames` frames later to the exponential moving averages of box and probabilities."""
+        weight, memory = 0.5**frames, MEMORY**frames
+        self.box = Box(*(round(weight * old + (1 - weight) * new) for old, new in zip(self.box, box, strict=True)))
+        self.probabilities = memory * self.probabilities + (1 - memory) * probabilities
         self.missed = 0
 
 
 class FaceTracker:
-    """Tracks the faces of one camera."""
+    """Tracks the faces of one camera or video; persons are numbered from 1."""
 
-    def __init__(self) -> None:
-        """Start without faces."""
+    def __init__(self, every: int = 1, missed: int = MISSED) -> None:
+        """Start without faces; each `every`-th frame is seen, and a face is dropped after `missed` more frames."""
         self.tracks: list[TrackedFace] = []
         self.shape: tuple[int, ...] = ()
+        self._every, self._missed, self._persons = every, missed, count(1)
 
     def update(self, shape: tuple[int, ...], boxes: list[Box], probabilities: np.ndarray) -> list[TrackedFace]:
         """Add the detections of the next frame; return the faces in it and those not yet dropped, the largest first.
@@ -55,10 +63,10 @@ class FaceTracker:
             best = max(unmatched, key=lambda i: overlap(self.tracks[i].box, box), default=None)
             if best is not None and overlap(self.tracks[best].box, box) >= OVERLAP:
                 unmatched.remove(best)
-                self.tracks[best].update(box, new)
+                self.tracks[best].update(box, new, self._every)
             else:
-                self.tracks.append(TrackedFace(box, new))
-        self.tracks = [track for track in self.tracks if track.missed <= MISSED]
+                self.tracks.append(TrackedFace(next(self._persons), box, new))
+        self.tracks = [track for track in self.tracks if track.missed * self._every <= self._missed]
         return sorted(self.tracks, key=lambda track: -track.box.side)
 
 
@@ -70,18 +78,46 @@ def overlap(a: Box, b: Box) -> float:
     return both / (a.side**2 + b.side**2 - both)
 
 
+def search(full: Detector, quick: Detector) -> Detector:
+    """Return a detector for the frames of one video, in order.
+
+    It is `quick`, but `full` for each FULL_EVERY-th frame, and if `quick` finds fewer faces than the frame before had.
+    """
+    frames, before = count(), 0
+
+    def detect(frame: np.ndarray) -> list[Box]:
+        nonlocal before
+        boxes = quick(frame) if next(frames) % FULL_EVERY else None
+        if boxes is None or len(boxes) < before:
+            boxes = full(frame)
+        before = len(boxes)
+        return boxes
+
+    return detect
+
+
+def track(
+    frame: np.ndarray, faces: list[Face], classifier: Classifier, tracker: FaceTracker, missed: int
+) -> list[Face]:
+    """Return the faces of the next frame with their persons and smoothed predictions, the largest first.
+
+    Faces without detection in up to `missed` frames are among them.
+    """
+    raw = np.array([face.prediction.probabilities for face in faces]).reshape(-1, len(classifier.info.classes))
+    found = []
+    for each in tracker.update(frame.shape, [face.box for face in faces], raw):
+        if each.missed > missed:
+            continue
+        crop = detection.crop(frame, each.box)
+        found.append(Face(each.box, classifier.prediction(crop, each.box.side, each.probabilities), each.person))
+    return found
+
+
 def annotate(
     frame: np.ndarray, classifier: Classifier, detector: Detector, tracker: FaceTracker, speed: float | None
 ) -> np.ndarray:
     """Return the (h, w, 3) uint8 `frame` with its faces, their smoothed emotions, and the frames per second."""
-    boxes = detector(frame)
-    if boxes:
-        probabilities = classifier.probabilities(np.stack([detection.crop(frame, box) for box in boxes]))
-    else:
-        probabilities = np.empty((0, len(classifier.info.classes)))
-    faces = []
-    for track in tracker.update(frame.shape, boxes, probabilities):
-        crop = detection.crop(frame, track.box)
-        faces.append(Face(track.box, classifier.prediction(crop, track.box.side, track.probabilities)))
+    (faces,) = classifier.faces([frame], [detector(frame)])
+    tracked = track(frame, faces, classifier, tracker, MISSED)
     note = f"{speed:.0f} frames per second" if speed else ""
-    return drawing.annotate(frame, faces, classifier.info.classes, columns=1, note=note)
+    return drawing.annotate(frame, tracked, classifier.info.classes, columns=1, note=note)

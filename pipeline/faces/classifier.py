@@ -45,10 +45,11 @@ class Prediction(NamedTuple):
 
 
 class Face(NamedTuple):
-    """A face in a frame, and its prediction."""
+    """A face in a frame, its prediction, and the number of the person if faces are tracked."""
 
     box: detection.Box
     prediction: Prediction
+    person: int | None = None
 
     def to_example(self, frame: np.ndarray) -> dict[str, Any]:
         """Return the face in `frame` as gradcam.explain takes it; its true emotion is unknown."""

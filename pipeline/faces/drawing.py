@@ -3,6 +3,7 @@
 from functools import cache
 from importlib.resources import files
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -33,18 +34,18 @@ def annotate(
     per_column = max(1, height // card_height)
     columns = max(1, -(-len(faces) // per_column)) if columns is None else columns
     picture = Image.new("RGB", (width + columns * card_width, max(height, card_height)), GROUND)
-    picture.paste(Image.fromarray(frame[:, :, ::-1]), (0, 0))
+    picture.paste(Image.fromarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)), (0, 0))
     draw = ImageDraw.Draw(picture)
     if not faces:
         draw.text((width + size, size), "no face", INK, _font(size, bold=True))
-    for index, face in enumerate(faces):
-        _mark(draw, face, index + 1, scale, size)
+    for index, face in enumerate(faces, 1):
+        _mark(draw, face, face.person or index, scale, size)
     for index, face in enumerate(faces[: columns * per_column]):
         column, row = divmod(index, per_column)
         corner = width + column * card_width + size // 2, row * card_height + size // 2
-        _card(draw, face.prediction, index + 1, classes, corner, size)
+        _card(draw, face.prediction, face.person or index + 1, classes, corner, size)
     draw.text((width + size, picture.height - 2 * size), note, INK, _font(size))
-    return np.ascontiguousarray(np.asarray(picture)[:, :, ::-1])
+    return cv2.cvtColor(np.asarray(picture), cv2.COLOR_RGB2BGR)
 
 
 def _mark(draw: ImageDraw.ImageDraw, face: Face, number: int, scale: int, size: int) -> None:

@@ -1,23 +1,31 @@
-"""Reads pictures and videos as frames, one at a time."""
+"""Finds pictures and videos, and reads pictures."""
 
-import os
 import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
-import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipeline.core.errors import PipelineError
 
-PICTURES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".pgm", ".ppm"))
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+PICTURES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".avif", ".heic", ".heif", ".bmp", ".gif", ".tif")
+) | {".tiff", ".pgm", ".pbm", ".pnm", ".ppm"}
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "GIF", "TIFF", "PPM")
 """The formats that Pillow may read: it knows more, among them EPS, for which it would run another program."""
-VIDEOS = frozenset((".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"))
+HEIC = "is HEIC; accepted: the picture converted to JPEG, or as it is after `pip install pillow-heif`"
+VIDEOS = frozenset(
+    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".wmv", ".asf", ".flv", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts")
+) | {".vob", ".3gp", ".3g2", ".ogv"}
+LIKE_PICTURES = frozenset(
+    (".arw", ".cr2", ".cr3", ".dng", ".exr", ".ico", ".j2k", ".jp2", ".jxl", ".mxf", ".nef", ".orf", ".psd", ".raf")
+) | {".raw", ".rm", ".rw2", ".svg", ".tga"}
+"""Pictures and videos, by their names, that are not read."""
 STANDARD_INPUT = Path("/dev/stdin")
 LARGEST = 100_000_000
 """Pixels of the largest picture that is decoded: 300 MB, and up to 1 GB meanwhile."""
@@ -28,23 +36,17 @@ STRIP = 1_000_000
 """Pixels that are converted at a time."""
 
 
-class Frame(NamedTuple):
-    """A picture, or a frame of a video: (h, w, 3) uint8 BGR; `number` counts a video's frames from 0."""
-
-    number: int | None
-    pixels: np.ndarray
-
-
-def files(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path]]:
+def files(names: Iterable[str], excluded: Path, passed_over: list[Path]) -> Iterator[tuple[str, Path]]:
     """Yield the name and path of each file; "-" is STANDARD_INPUT.
 
     A name is relative to the given folder, or the file's own; a number is put before it if an earlier file has the same
-    name. A folder yields all pictures and videos below it, in order, except those below the folder `excluded`.
+    name. A folder yields all pictures and videos below it, in order, except those below the folder `excluded`; its
+    other files, unless hidden, are added to `passed_over`.
     Raises PipelineError if `excluded` itself is given: the command would read its own output the next time.
     """
     taken: set[str] = set()
     times: Counter[str] = Counter()
-    for own, path in _find(names, excluded.resolve()):
+    for own, path in _find(names, excluded.resolve(), passed_over):
         name = own
         while name in taken:
             times[own] += 1
@@ -53,7 +55,7 @@ def files(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path]]:
         yield name, path
 
 
-def _find(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path]]:
+def _find(names: Iterable[str], excluded: Path, passed_over: list[Path]) -> Iterator[tuple[str, Path]]:
     for name in names:
         path = Path(name)
         if name == "-":
@@ -64,8 +66,12 @@ def _find(names: Iterable[str], excluded: Path) -> Iterator[tuple[str, Path]]:
                 raise PipelineError(f"{path} is the output folder; accepted: another folder")
             for found in sorted(path.rglob("*")):
                 own = folder in excluded.parents and excluded in found.resolve().parents
-                if found.suffix.lower() in PICTURES | VIDEOS and found.is_file() and not own:
+                if own or not found.is_file():
+                    continue
+                if found.suffix.lower() in PICTURES | VIDEOS:
                     yield found.relative_to(path).as_posix(), found
+                elif not found.name.startswith("."):
+                    passed_over.append(found)
         else:
             yield path.name, path
 
@@ -75,63 +81,48 @@ def is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
 
 
-def frames(path: Path) -> Iterator[Frame]:
-    """Yield the frames of the video `path`, or the one frame of a picture.
-
-    Raises PipelineError if the file cannot be read.
-    """
-    if is_video(path):
-        yield from _video(path)
-    else:
-        yield Frame(None, decode(sys.stdin.buffer if path == STANDARD_INPUT else path, str(path)))
-
-
-def open_video(source: Path | str) -> cv2.VideoCapture:
-    """Return OpenCV's reader of the video `source`; it yields no frames if there is no such video."""
-    return cv2.VideoCapture(os.fsencode(source))  # a str that is not UTF-8 would abort the process
-
-
-def read_video(video: cv2.VideoCapture) -> Iterator[np.ndarray]:
-    """Yield the (h, w, 3) uint8 BGR frames that are left in `video`, and close it."""
-    try:
-        while (read := video.read())[0]:
-            yield read[1]
-    finally:
-        video.release()
-
-
-def rate(path: Path) -> float:
-    """Return the frames per second of the video `path`; 25 if the file does not state them."""
-    return video_property(path, cv2.CAP_PROP_FPS) or 25.0
-
-
-def video_property(path: Path, number: int) -> float:
-    """Return OpenCV's property `number` (CAP_PROP_...) of the video `path`; 0 if the file does not state it."""
-    return open_video(path).get(number)
+def read(path: Path) -> np.ndarray:
+    """Return the picture `path` as (h, w, 3) uint8 BGR; raise PipelineError if it cannot be read."""
+    return decode(sys.stdin.buffer if path == STANDARD_INPUT else path, str(path))
 
 
 def decode(source: Path | IO[bytes], name: str, largest: int = LARGEST) -> np.ndarray:
-    """Return the picture in `source` as (h, w, 3) uint8 BGR; `name` is its name in errors.
+    """Return the picture in `source` as (h, w, 3) uint8 BGR, the first of an animation; `name` is its name in errors.
 
     Raises PipelineError if it is not a picture, or has more than `largest` pixels.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of sizes that are checked here
-            with Image.open(source, formats=FORMATS) as picture:
-                if picture.width * picture.height > largest or max(picture.size) > LONGEST:
-                    raise PipelineError(
-                        f"{name} has {picture.width} x {picture.height} pixels; accepted: at most {largest:,} in all, "
-                        f"and {LONGEST:,} along a side"
-                    )
+            with Image.open(source, formats=formats()) as picture:
+                check_size(*picture.size, name, largest)
                 return _eight_bits(picture)
     except FileNotFoundError as error:
         raise PipelineError(f"{name} is missing") from error
     except UnidentifiedImageError as error:
-        raise PipelineError(f"{name} is not a readable picture or video") from error
+        heic = name.lower().endswith((".heic", ".heif"))
+        raise PipelineError(f"{name} {HEIC if heic else 'is not a readable picture or video'}") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise PipelineError(f"{name} cannot be read: {reason}") from error
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """Return FORMATS, and HEIF if the package for it is installed."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return FORMATS
+    pillow_heif.register_heif_opener()
+    return (*FORMATS, "HEIF")
+
+
+def check_size(width: int, height: int, name: str, largest: int = LARGEST) -> None:
+    """Raise PipelineError if a picture or frame is too large; `name` is the file's name in errors."""
+    if width * height > largest or max(width, height) > LONGEST:
+        accepted = f"accepted: at most {largest:,} in all, and {LONGEST:,} along a side"
+        raise PipelineError(f"{name} has {width} x {height} pixels; {accepted}")
 
 
 def _eight_bits(picture: Image.Image) -> np.ndarray:
@@ -159,13 +150,3 @@ def _rgb(strip: Image.Image, white: int) -> Image.Image:
         strip = strip.convert("RGBA")
         strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
     return strip.convert("RGB")
-
-
-def _video(path: Path) -> Iterator[Frame]:
-    if not path.is_file():
-        raise PipelineError(f"{path} is missing")
-    number = None
-    for number, pixels in enumerate(read_video(open_video(path))):
-        yield Frame(number, pixels)
-    if number is None:
-        raise PipelineError(f"{path} is not a readable video")

@@ -20,7 +20,7 @@ def of_frame(name: str, number: int | None, faces: list[Face], classes: list[str
     if not faces:
         return [dict.fromkeys(keys) | {"file": name, "frame": number, "prediction": NO_FACE}]
     found = []
-    for index, (box, prediction) in enumerate(faces, 1):
+    for index, (box, prediction, _) in enumerate(faces, 1):
         probabilities = (round(float(p), 4) for p in prediction.probabilities)
         values = name, number, index, *box, prediction.emotion, prediction.rejected or None, *probabilities
         found.append(dict(zip(keys, values, strict=True)))
