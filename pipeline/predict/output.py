@@ -120,7 +120,7 @@ class Folder:
         os.replace(self._partial, self._path)
         people = self.folder / "people.csv"
         if self.people:
-            files.write_csv(people, self.people)
+            files.write_csv(people, [{key: _cell(value) for key, value in row.items()} for row in self.people])
         shown = summary.table(self.people) + "\n\n" if self.people and table else ""
         written = f"{self._path} and {people}" if self.people else str(self._path)
         return shown + written + (", and the annotated files beside it" if self.drawn else "")
