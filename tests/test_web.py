@@ -3,6 +3,9 @@
 import signal
 import subprocess
 import sys
+import time
+
+import pytest
 
 from tests.conftest import ROOT, free_port
 
@@ -20,11 +23,14 @@ server.run(make, int(sys.argv[1]), "ready", 5)
 """
 
 
-def test_ctrl_c_ends_a_server_without_a_word():
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_ends_a_server_without_a_word(times):
     command = [sys.executable, "-c", APP, str(free_port())]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "ready\n"
-    process.send_signal(signal.SIGINT)
+    for _ in range(times):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.02)
     assert process.communicate(timeout=30) == ("", "")
     assert process.returncode == 0

@@ -42,7 +42,7 @@ def results() -> dict[str, Any]:
     experiments = map(_experiment, sorted(paths.experiment("x").parent.glob("*.json")))
     found["experiments"] = sorted(experiments, key=lambda result: result["total_minutes"])
     found["ablations"] = [files.read_json(path) for path in sorted(paths.ablation("x").parent.glob("*.json"))]
-    found["corruptions"] = files.read_json(files.require_file(paths.CORRUPTIONS))
+    found["corruptions"] = files.read_json(paths.CORRUPTIONS) if paths.CORRUPTIONS.exists() else None
     found["torture"] = files.read_json(paths.TORTURE) if paths.TORTURE.exists() else None
     return found
 

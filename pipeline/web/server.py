@@ -49,7 +49,7 @@ def run(app: str | Callable[[], ASGIApp], port: int, message: str, seconds: int,
         workers=workers,
         http=connection,  # type: ignore[arg-type]
         ws="none",
-        lifespan="off",  # no app has one, and Ctrl-C would print its end as an error
+        lifespan="off",  # no app has one, and a second Ctrl-C would print its end as an error
         headers=HEADERS,
         server_header=False,
         limit_concurrency=CONNECTIONS,
