@@ -1,4 +1,4 @@
-"""Load on MLflow's model server with a trained network."""
+"""Load on the service with a trained network."""
 
 import base64
 import json
