@@ -102,13 +102,13 @@ def test_the_printed_address_opens_on_the_runs_with_the_columns_that_matter(tmp_
 def test_the_run_shows_its_parameters_metrics_and_datasets(page, run):
     page(
         f"experiments/1/runs/{run.info.run_id}",
-        *(NAME, "Finished", "Metrics (22)", "optimizer.learning_rate", "data_digest", "test/accuracy"),
+        *(NAME, "Finished", "Metrics (23)", "optimizer.learning_rate", "data_digest", "test/accuracy"),
         *("synthetic train", "synthetic test", MODEL),
     )
 
 
 def test_the_curves_are_drawn_in_sections(page, browser, run):
-    page(f"experiments/1/runs/{run.info.run_id}/model-metrics", "model\n(4)", "test\n(7)", "train\n(4)", "val\n(7)")
+    page(f"experiments/1/runs/{run.info.run_id}/model-metrics", "model\n(4)", "test\n(8)", "train\n(4)", "val\n(7)")
     WebDriverWait(browser, SECONDS).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, ".js-plotly-plot"))
 
 
