@@ -121,18 +121,15 @@ def corrupted(model: "keras.Model", test: "Split", images: int, seed: int) -> di
     import numpy as np
 
     from pipeline.core.progress import progress
-    from pipeline.data import arrays
-    from pipeline.metrics import corruptions, inference
+    from pipeline.metrics import corruptions
+    from pipeline.models import runtimes
 
     chosen = np.sort(np.random.default_rng(seed).permutation(len(test))[:images])
-    labels = test.labels[chosen]
-
-    def predict(pixels: np.ndarray) -> np.ndarray:
-        return inference.predict(model, arrays.Split(pixels, np.arange(len(pixels)), labels))
-
+    compiled = runtimes.compile_model(model)
+    predict = lambda pixels: compiled(runtimes.to_unit(pixels))  # noqa: E731
     with progress("corrupted images", 3 * len(corruptions.CORRUPTIONS), "predictions") as advance:
-        found = corruptions.accuracies(predict, test.images(chosen), labels, advance)
-    return {"images": len(labels), "mean_accuracy": corruptions.mean(found), "accuracy": found}
+        found = corruptions.accuracies(predict, test.images(chosen), test.labels[chosen], advance)
+    return {"images": len(chosen), "mean_accuracy": corruptions.mean(found), "accuracy": found}
 
 
 def summary(scores: dict[str, Any]) -> dict[str, Any]:
