@@ -14,6 +14,12 @@ from tests.conftest import SECONDS, free_port, listening, wait_until_healthy
 from tests.processes import running
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """A worker of MLflow's server that has just started may need longer than the seconds that a training waits."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "300")
+
+
 def test_the_address_of_a_database_stands_on_no_command_line_and_its_runs_are_served(project):
     project.edit("params.yaml", "tracking: local", "tracking: server")
     store, port = f"sqlite:///{project.path('there.db')}?timeout=17", free_port()
