@@ -42,7 +42,7 @@ def test_figures_are_written_from_results(finished, tmp_path):
     assert f"{accuracy:.2%} (" in text
     assert "| synthetic (" in text
     assert "on the split that they name.\n<!--" in text, "no minutes, of which it would say where they were measured"
-    assert "## Comparing runs" in text
+    assert "## Use a model" in text
 
 
 def test_what_is_said_of_the_committed_run_follows_its_settings(committed):
@@ -108,6 +108,7 @@ def test_an_ablation_without_added_techniques_has_one_table():
 
 PAGES = [
     *(ROOT / f"{folder}/README.md" for folder in (".", "weights", "benchmarks")),
+    ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 
@@ -116,10 +117,12 @@ PAGES = [
 def test_every_target_and_module_that_is_named_exists(page):
     text = page.read_text()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z-]+)(?= |`|$)", text, re.MULTILINE)) - {"keeps"} <= targets
+    assert set(re.findall(r"\bmake ([a-z-]+)(?= |`|$)", text, re.MULTILINE)) - {"keeps", "and"} <= targets
     assert set(re.findall(r"python -m pipeline\.(\w+)", text)) <= set(pipeline.commands())
     files = {path.name for folder in ("pipeline", "tests") for path in (ROOT / folder).rglob("*.py")}
-    assert set(re.findall(r"\b(\w+\.py)\b", text)) - {"mine.py", "mine_wide.py"} <= files, "those are a reader's own"
+    assert (
+        set(re.findall(r"\b(\w+\.py)\b", text)) - {"mine.py", "mine_wide.py", "NAME.py", "test_SUBJECT.py"} <= files
+    ), "those are a reader's own"
 
 
 @pytest.mark.parametrize("block", [0, 1], ids=["alone", "with our code"])
@@ -146,7 +149,50 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
             assert heading in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, link
 
 
-def test_every_folder_of_the_code_stands_on_the_map():
+def test_every_folder_of_the_code_is_in_the_layout():
     folders = {path.parent.name for path in (ROOT / "pipeline").glob("*/__init__.py")}
-    text = (ROOT / "README.md").read_text().partition("## Where is what")[2].partition("\n## ")[0]
-    assert folders <= set(re.findall(r"(\w+)/", text))
+    assert folders <= set(re.findall(r"(\w+)/", (ROOT / "docs/layout.md").read_text()))
+
+
+def test_every_page_is_in_the_index():
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs/README.md").read_text()))
+    assert linked == {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+
+def test_the_table_of_commands_says_what_they_say():
+    table = (ROOT / "docs/commands.md").read_text().partition("## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE)
+    assert dict(rows) == pipeline.commands()
+    assert [name for name, _ in rows] == sorted(dict(rows))
+
+
+def test_environment_variables_are_those_of_the_code_and_of_its_libraries():
+    table = (ROOT / "docs/commands.md").read_text().partition("## Environment variables")[2]
+    variables = set(re.findall(r"`([A-Z][A-Z0-9_]+)`", "".join(line.split("|")[1] for line in table.splitlines()[3:])))
+    libraries = {"MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING"}
+    code = [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "conf").rglob("*.yaml"), ROOT / "Makefile"]
+    text = "".join(path.read_text() for path in code)
+    assert len(variables) > 8
+    assert {name for name in variables if not re.search(rf"\b{name}\b", text)} == libraries
+    own = set(re.findall(r"environ\b.{1,12}\"((?:FER2013|PIPELINE)\w+)\"", text))
+    assert own <= variables
+
+
+def test_the_version_is_the_same_everywhere():
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {version} (" in (ROOT / "CHANGELOG.md").read_text()
+
+
+MESSAGES = re.findall(r"^\| (`[^|]+`)(?: with [^|]+)? \|", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+"""The messages of the troubleshooting page that are the project's own; others are said to be DVC's or MLflow's."""
+
+
+@pytest.mark.parametrize(
+    "message", [m for cell in MESSAGES if " says " not in cell for m in re.findall(r"`(.+?)`", cell)]
+)
+def test_the_messages_of_the_troubleshooting_page_are_printed_somewhere(message):
+    files = [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "scripts").glob("*.sh")]
+    text = " ".join(re.sub(r'"\s*\n\s*f?"', "", path.read_text()) for path in files)
+    for part in message.removeprefix("error: ").split("..."):
+        assert part.strip(" ,:") in text, part

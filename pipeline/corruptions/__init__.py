@@ -1,1 +1,1 @@
-"""Accuracy on corrupted images: `python -m pipeline.corruptions`."""
+"""Measure the accuracy of models on corrupted images."""

@@ -12,7 +12,8 @@ from pipeline.plots import page
 from pipeline.sweep import summary
 
 BLOCKS = {
-    paths.README: ("results", "experiments"),
+    paths.README: ("summary",),
+    paths.ROOT / "docs" / "results.md": ("results", "experiments"),
     paths.ROOT / "docs" / "recipes.md": ("details", "ablations"),
     paths.ROOT / "docs" / "corruptions.md": ("corruptions",),
     paths.ROOT / "docs" / "robustness.md": ("torture",),
