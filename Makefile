@@ -46,7 +46,7 @@ torture: $(VENV)/dev  ## inject faults and count the survivors: results/torture.
 readme: $(VENV)/ready  ## write the tables of README.md, docs/ and weights/ from results/
 	@$(BIN)/python -m pipeline.readme
 
-pictures: $(VENV)/dev  ## draw the pictures of docs/mlflow.md: a sweep on synthetic faces, in MLflow's UI
+pictures: $(VENV)/dev  ## draw pictures of docs/: a sweep in MLflow's UI, and photographs with their predictions
 	@$(BIN)/python scripts/pictures.py
 
 bench: $(VENV)/dev  ## run the measurements of benchmarks/

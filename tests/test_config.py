@@ -37,7 +37,7 @@ def test_every_experiment_composes_and_says_what_to_expect(config, experiment):
 
 
 def test_params_yaml_comes_with_the_experiment_of_the_notebook(config):
-    assert config() == config("experiment=seed")
+    assert config() == config("experiment=notebook")
 
 
 @pytest.mark.parametrize(

@@ -119,7 +119,7 @@ def test_the_documented_command_sends_a_picture_longer_than_an_argument_may_be(s
     command = re.search(r"^    \(printf .*?-d @-$", page, re.MULTILINE | re.DOTALL)[0]
     noise = np.random.default_rng(0).integers(0, 256, (400, 400), np.uint8)
     (tmp_path / "noise.png").write_bytes(base64.b64decode(encoded(noise)))
-    command = command.replace("docs/faces.png", "noise.png").replace("http://127.0.0.1:5001", server)
+    command = command.replace("docs/faces.jpg", "noise.png").replace("http://127.0.0.1:5001", server)
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True)
     assert "prediction" in json.loads(done.stdout)["predictions"][0], done.stderr
 

@@ -23,7 +23,7 @@ HELP = ("-h", "--help")
 def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
     """Return `start`, which takes the arguments of the command line, as a command.
 
-    `--help` prints the attribute `usage` and the docstring of `start`; without the attribute, `start` handles `--help`.
+    `--help` prints what `usage` sets and the docstring of `start`; without `usage`, `start` handles `--help`.
     A user's mistake prints a line or two on stderr and exits with code 1; Ctrl-C exits with 130.
     """
 
@@ -34,7 +34,8 @@ def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         try:
             if set(sys.argv[1:]) & set(HELP) and (text := getattr(start, "usage", None)):
-                print(f"usage: python -m {text}\n\n{inspect.getdoc(start)}")
+                choices = start.choices()  # type: ignore[attr-defined]
+                print(f"usage: python -m {text}\n\n{inspect.getdoc(start)}\n\n{choices}".rstrip())
             else:
                 start(sys.argv[1:])
         except BrokenPipeError:  # the reader of the output, such as head, has ended
@@ -50,11 +51,16 @@ def command(start: Callable[[list[str]], None]) -> Callable[[], None]:
     return run
 
 
-def usage(text: str) -> Callable[[Callable[[list[str]], None]], Callable[[list[str]], None]]:
-    """Return a decorator that sets the usage of a command without an argument parser, for `--help`."""
+def usage(
+    text: str, choices: Callable[[], str] = str
+) -> Callable[[Callable[[list[str]], None]], Callable[[list[str]], None]]:
+    """Return a decorator that sets, for `--help`, the usage of a command without an argument parser.
+
+    `choices` returns what can be chosen, and is called only then.
+    """
 
     def decorate(start: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
-        start.usage = text  # type: ignore[attr-defined]
+        start.usage, start.choices = text, choices  # type: ignore[attr-defined]
         return start
 
     return decorate

@@ -126,7 +126,8 @@ def _choices(path: Path) -> dict[str, str]:
 def groups() -> str:
     """Return a line for each group with its options, for the help text."""
     names = (*GROUPS, "experiment", "hydra/launcher")
-    return "\n".join(f"  {name:<16} {_options(name)}" for name in names)
+    lines = (f"  {name:<16} {_options(name)}" for name in names)
+    return "\n".join(["Groups, each with one option (GROUP=OPTION):", *lines])
 
 
 def _options(group: str) -> str:

@@ -13,4 +13,5 @@ OPTIONS = {
     "augment/mirror": "augment/flip",
     "teacher/first_mirror": "teacher/first_flip",
     "experiment/networks": "experiment/architectures",
+    "experiment/seed": "experiment/notebook",
 }

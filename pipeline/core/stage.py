@@ -17,6 +17,12 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
 
 MULTIRUN = ("-m", "--multirun")
+PRINTED = ("--cfg", "-c")
+FLAGS = (
+    *(*PRINTED, "--resolve", "--package", "-p", "--info", "-i", "--run", "-r", "--shell-completion", "-sc"),
+    *("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd", "--version", "--hydra-help"),
+)
+"""Hydra's flags. Its parser would take any beginning of one, such as --experiment, for the whole."""
 COMPLETION = """\
 _complete_NAME() {
     [ "${COMP_WORDS[1]} ${COMP_WORDS[2]}" = "-m pipeline.NAME" ] || return
@@ -57,7 +63,7 @@ def start(main: Callable[[Config, RunContext], None], arguments: list[str], usag
         main(config.check(composed), RunContext(out, "manual", config.chosen(hydra_config)))
 
     if set(arguments) & set(HELP):
-        print(f"{usage}\n\nGroups, each with one option (GROUP=OPTION):\n{config.groups()}\n")
+        print(f"{usage}\n\n{config.groups()}\n")
         print("Numbers: SECTION.KEY=VALUE; `--cfg job` prints them all, and `--hydra-help` Hydra's own flags.")
         return
     if set(arguments) & set(MULTIRUN):
@@ -69,8 +75,18 @@ def start(main: Callable[[Config, RunContext], None], arguments: list[str], usag
         print(COMPLETION.replace("NAME", name))
         return
     arguments = config.without_plus(arguments)
-    if any(argument.startswith("-") for argument in arguments):
+    flags = [argument.partition("=")[0] for argument in arguments if argument.startswith("-")]
+    if unknown := set(flags) - set(FLAGS):
+        raise PipelineError(
+            f"unknown option {min(unknown)}; accepted: overrides without dashes, such as experiment=best, and Hydra's "
+            f"{', '.join(flag for flag in FLAGS if flag.startswith('--'))}"
+        )
+    if flags:
         config.check_overrides(arguments)
+        if set(flags) & set(PRINTED) and "--config-name" not in flags:
+            overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+            config.compose(overrides)  # what is printed is what a run accepts
+            arguments = [*overrides, *(argument for argument in arguments if argument not in overrides)]
         config.prepare()
         sys.argv = [f"python -m pipeline.{name}", *arguments]
         hydra.main(config_path=str(paths.CONF), config_name="config", version_base="1.3")(task)()

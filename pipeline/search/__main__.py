@@ -32,7 +32,7 @@ FAILURES = 5
 
 
 @command
-@usage("pipeline.search NAME [trials=N] [OVERRIDE ...]")
+@usage("pipeline.search NAME [trials=N] [OVERRIDE ...]", space.names)
 def main(arguments: list[str]) -> None:
     """Run the trials of a search: `python -m pipeline.search seed_cnn trials=40 model=linear`."""
     name = " ".join(a for a in arguments if "=" not in a)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from omegaconf import OmegaConf
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from pipeline.core import config
+from pipeline.core import config, paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Config
 from pipeline.core.section import Count, PositiveInt, Section
@@ -102,6 +102,11 @@ class Search(Section):
     def draw(self, trial: "Trial") -> list[str]:
         """Return the overrides of `trial`: a value for each dimension of the space."""
         return [f"{key}={dimension.draw(trial, key)}" for key, dimension in self.space.items()]
+
+
+def names() -> str:
+    """Return the searches of conf/search/, for the help text."""
+    return f"NAME: {', '.join(sorted(path.stem for path in (paths.CONF / 'search').glob('*.yaml')))}"
 
 
 def load(name: str, trials: list[str], overrides: list[str]) -> Search:

@@ -1,13 +1,16 @@
 """`python -m pipeline.use`."""
 
-from pipeline.core import params
+from pipeline.core import config, params
 from pipeline.core.command import command, usage
 
 
 @command
-@usage("pipeline.use OVERRIDE [...]")
+@usage("pipeline.use OVERRIDE [...]", config.groups)
 def main(overrides: list[str]) -> None:
-    """Write `overrides` to params.yaml: `python -m pipeline.use experiment=demo seed=1`."""
+    """Write overrides to params.yaml, for the next `dvc repro`: `python -m pipeline.use experiment=best seed=1`.
+
+    Numbers: SECTION.KEY=VALUE, of the keys that params.yaml has.
+    """
     changed = params.changes(overrides)
     params.write(changed)
     print("params.yaml: " + (", ".join(f"{key}={value}" for key, value in changed.items()) or "nothing to change"))
