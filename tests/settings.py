@@ -2,7 +2,7 @@
 
 from pipeline.core.schema import Augment, Teacher
 
-NUMBERS = ("rotation", "zoom", "shift", "mixup", "cutmix", "erase")
+NUMBERS = ("rotation", "zoom", "shift", "mixup", "cutmix", "erase", "blur", "noise", "jpeg", "light")
 AS_THEY_ARE = Augment(flip=False, interpolation="bilinear", **dict.fromkeys(NUMBERS, 0.0))
 NO_TEACHER = Teacher(models={}, share=0.0, flip=False)
 

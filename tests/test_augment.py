@@ -73,14 +73,15 @@ def test_moving_whole_pixels_gives_what_resampling_gives(images, settings):
     assert not np.array_equal(moved, images[..., 0])
 
 
-def test_sharp_resampling_moves_as_resampling_does_and_blurs_less(images):
+def test_bicubic_resampling_of_pixels_moves_as_bilinear_does_and_blurs_less(images):
     smooth = np.stack([cv2.GaussianBlur(image, (0, 0), 2) for image in images[..., 0]])
     settings = {"flip": True, "rotation": 15.0, "zoom": 0.15, "shift": 0.1}
     transforms = drawn(len(images), **settings)
     bytes_of = lambda each: np.rint(each * 255).astype(np.uint8)  # noqa: E731
-    sharp = augment.resample_sharp(bytes_of(smooth), transforms) / 255.0
-    np.testing.assert_allclose(sharp, augment.resample(smooth[..., None], transforms)[..., 0], atol=0.03)
-    sharp = augment.resample_sharp(bytes_of(images[..., 0]), transforms) / 255.0
+    for bicubic in (True, False):
+        found = augment.resample_pixels(bytes_of(smooth), transforms, bicubic) / 255.0
+        np.testing.assert_allclose(found, augment.resample(smooth[..., None], transforms)[..., 0], atol=0.03)
+    sharp = augment.resample_pixels(bytes_of(images[..., 0]), transforms, bicubic=True) / 255.0
     blurred = np.asarray(augment.resample(images, transforms))[..., 0]
     middle = np.s_[:, 12:36, 12:36]  # where no edge goes on
     assert blurred[middle].var() < 0.65 * images[..., 0].var()

@@ -35,15 +35,40 @@ def test_an_epoch_holds_every_image_once(split):
     np.testing.assert_array_equal(np.concatenate([y for _, y in found]), TARGETS[split.labels[order]])
 
 
+@pytest.mark.parametrize("erase", [0.0, 0.3])
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-def test_starting_in_the_middle_gives_what_would_have_come(split, interpolation):
-    changes = changed_by(**AUGMENT.model_dump() | {"interpolation": interpolation})
+def test_starting_in_the_middle_gives_what_would_have_come(split, interpolation, erase):
+    changes = changed_by(**AUGMENT.model_dump() | {"interpolation": interpolation, "erase": erase})
     whole = collect(batches.training(split, TARGETS, changes, 8, 42, range(1, 4)))
     rest = collect(batches.training(split, TARGETS, changes, 8, 42, range(2, 4)))
     for (x, y), (again_x, again_y) in zip(whole[3:], rest, strict=True):
         np.testing.assert_array_equal(x, again_x)
         np.testing.assert_array_equal(y, again_y)
     assert not np.array_equal(whole[0][0], whole[3][0])
+
+
+def test_pairs_are_the_images_with_and_without_their_corruptions(split):
+    changes = AUGMENT.model_dump() | {"erase": 0.0}
+    corrupted = changed_by(**changes | {"noise": 1.0})
+    pairs = collect_pairs(batches.training(split, TARGETS, corrupted, 8, 42, range(1, 2), uncorrupted=True))
+    alone = collect(batches.training(split, TARGETS, corrupted, 8, 42, range(1, 2)))
+    for (one, other, y), (x, labels) in zip(pairs, alone, strict=True):
+        np.testing.assert_array_equal(one, x)
+        np.testing.assert_array_equal(y, labels)
+        assert one.shape == other.shape
+        assert np.abs(one - other).mean() > 0.01
+    # Up to the first chunk's corruptions, the same random numbers are drawn.
+    for (_, other, y), (x, labels) in zip(pairs, collect(without(split, changes)), strict=True):
+        assert np.abs(other - x).mean() < 0.01  # resampled by OpenCV and by TensorFlow
+        np.testing.assert_array_equal(y, labels)
+
+
+def collect_pairs(dataset) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    return [(x.numpy(), clean.numpy(), y.numpy()) for (x, clean), y in dataset]
+
+
+def without(split, changes):
+    return batches.training(split, TARGETS, changed_by(**changes), 8, 42, range(1, 2))
 
 
 def test_another_seed_gives_another_epoch(split):

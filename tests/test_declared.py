@@ -21,7 +21,7 @@ CHANGES_NO_OUTPUT = (
     *(f"pipeline/core/{name}.py" for name in (*CORE, "schema", "stage", "validation")),
 )
 """What records, starts, checks or names: no dependency of a stage, unless a training's weights go through it."""
-TEMPLATES = {"pipeline/evaluate/report.html.jinja", "pipeline/plots/page.css"}
+TEMPLATES = {"pipeline/evaluate/report.html.jinja", "pipeline/plots/page.css", "pipeline/plots/macros.html.jinja"}
 ARCHITECTURES = {"pipeline/models/${choices.model}.py", "pipeline/models/patch_cnn.py"}
 
 

@@ -72,6 +72,17 @@ def test_the_loss_is_that_of_the_soft_targets_in_training_and_of_the_labels_on_v
     assert student.test_on_batch(images, labels, return_dict=True)["loss"] == pytest.approx(loss(labels), rel=1e-5)
 
 
+def test_of_a_pair_the_student_sees_the_first_image_and_the_teachers_the_second(teachers, batch):
+    images, labels = batch
+    others = images[::-1].copy()
+    targets = distillation.soft_targets(settings(share=0.4), teachers)
+    student = distillation.Student(models.build(LINEAR, 3), targets)
+    student.compile(keras.optimizers.SGD(0.0), loss="categorical_crossentropy")
+    predicted, wanted = student.predict(images, verbose=0), targets(others, labels).numpy()
+    expected = float(-np.sum(wanted * np.log(predicted), axis=1).mean())
+    assert student.train_on_batch((images, others), labels) == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_teacher_does_not_learn(teachers, batch):
     targets = distillation.soft_targets(settings(share=1.0), teachers)
     student = distillation.Student(models.build(LINEAR, 3), targets)

@@ -11,6 +11,7 @@ from pipeline.core.errors import PipelineError
 from pipeline.core.schema import AdamW, Cosine
 from pipeline.data.arrays import Split
 from pipeline.train import loop
+from tests.settings import changed_by
 from tests.training import ADAM, CONSTANT, numbers, train, two_classes
 
 pytestmark = pytest.mark.slow
@@ -65,6 +66,22 @@ def test_resuming_gives_the_same_bits_as_never_stopping(splits, tmp_path, optimi
     assert numbers(halved_state.history) == numbers(whole_state.history)
     for a, b in zip(whole.get_weights(), halved.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_student_of_corrupted_images_resumes_with_the_same_bits(splits, tmp_path):
+    teacher, _ = train(splits, tmp_path / "teacher", epochs=1)
+    settings = {
+        "epochs": 2,
+        "teachers": [teacher],
+        "augment": changed_by(interpolation="bicubic", rotation=9.0, noise=0.5),
+    }
+    whole, state = train(splits, tmp_path / "whole", **settings)
+    with pytest.raises(KeyboardInterrupt):
+        train(splits, tmp_path / "halved", **settings, stop_after=1)
+    halved, _ = train(splits, tmp_path / "halved", **settings)
+    for a, b in zip(whole.get_weights(), halved.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert all(np.isfinite(row["loss"]) for row in state.history)
 
 
 def test_restore_best_leaves_the_weights_of_the_best_epoch(misleading, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from pipeline.core import files, paths
+from pipeline.core.schema import Tracking
 from pipeline.evaluate import report
 from pipeline.plots.page import _setting
 from pipeline.train import record
@@ -24,7 +25,7 @@ FIGURES = [
     "mistakes",
     "explanations",
 ]
-BANNER = "Synthetic faces: they say nothing about real ones"
+BANNER = "Synthetic faces: the results do not apply to real faces"
 
 
 def content(folder: Path = paths.ROOT) -> dict:
@@ -70,7 +71,7 @@ def page(tmp_path, figures):
 
     def written(parts: dict) -> str:
         path = tmp_path / "results" / "report.html"
-        report.write(path, figures=figures, **parts)
+        report.write(path, figures=figures, **{"pages": None} | parts)
         return path.read_text(encoding="utf-8")
 
     return written
@@ -132,6 +133,30 @@ def test_page_carries_name_digest_and_numbers(page):
         *(run.hardware["processor"], run.versions["keras"]),
     ):
         assert shown in text, shown
+
+
+def test_a_threshold_that_no_prediction_reaches_is_said_in_words(page):
+    parts = content()
+    assert "% of the predictions on val are\ncorrect. On test " in page(parts)
+    parts["metrics"]["confident"] |= {"threshold": 1.0, "test": {"share": 0.0, "accuracy": 0.0}}
+    text = page(parts)
+    assert "No prediction of this model is confident: there is no probability from which on 80% of the" in text
+    assert "On test 0.00%" not in text
+
+
+def test_the_run_is_a_link_only_if_there_is_a_server(page):
+    parts = content()
+    of_run(parts, mlflow_run_id="0123456789abcdef")
+    linked = page(parts | {"pages": "http://runs.example.org:5000"})
+    assert '<a href="http://runs.example.org:5000/#/runs/0123456789abcdef"><code>0123456789abcdef</code></a>' in linked
+    assert "<code>0123456789abcdef</code>" in page(parts)
+    for uri, pages in {
+        None: None,
+        "sqlite:///mlflow.db": None,
+        "http://host:5000/": "http://host:5000",
+        "https://me:secret@host": None,
+    }.items():
+        assert Tracking(uri=uri, experiment="fer2013").pages == pages
 
 
 def test_synthetic_faces_carry_a_banner_and_no_comparison(page):

@@ -42,6 +42,14 @@ def test_an_epoch_logged_again_changes_nothing(tracker):
     assert tracker.client.get_run(run_id).data.params == {"train.epochs": "3"}
 
 
+def test_a_server_that_is_named_and_not_chosen_is_warned_of(tracker, monkeypatch, capsys):
+    Tracker(Tracking(uri=None, experiment="test"))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    Tracker(Tracking(uri=None, experiment="test"))
+    assert capsys.readouterr().err == "warning: MLFLOW_TRACKING_URI is set, and has no effect without tracking=server\n"
+
+
 def test_a_training_is_found_by_its_id_and_as_a_registered_model_and_gives_its_files(tracker, tmp_path):
     run_id = tracker.create("run", {}, {})
     (tmp_path / "model.h5").write_bytes(b"network")

@@ -8,7 +8,17 @@ import numpy as np
 
 from pipeline import models
 from pipeline.core import runtime
-from pipeline.core.schema import Adam, Constant, Optimizer, Schedule, Train, TrainingConfig, TrainingData
+from pipeline.core.schema import (
+    Adam,
+    Augment,
+    Constant,
+    Optimizer,
+    Schedule,
+    Teacher,
+    Train,
+    TrainingConfig,
+    TrainingData,
+)
 from pipeline.data.arrays import Split
 from pipeline.models.seed_cnn import Options
 from pipeline.train import loop
@@ -41,6 +51,8 @@ def train(
     seen: list[float] | None = None,
     optimizer: Optimizer = ADAM,
     schedule: Schedule = CONSTANT,
+    augment: Augment = AFFINE,
+    teachers: list[keras.Model] | None = None,
     **settings: Any,
 ) -> tuple[keras.Model, State]:
     """Train a small network of the seed's shape with the checkpoint in `folder`; return it and the state.
@@ -59,15 +71,15 @@ def train(
 
     config = TrainingConfig(
         data=TrainingData(name="fer2013", classes=["happy", "sad"]),
-        augment=AFFINE,
+        augment=augment,
         model=options,
         optimizer=optimizer.model_copy(update={"learning_rate": learning_rate}),
         schedule=schedule,
-        teacher=NO_TEACHER,
+        teacher=Teacher(models={"teacher.h5": "0" * 64}, share=0.5, flip=False) if teachers else NO_TEACHER,
         seed=7,
         train=Train(**TRAIN | {"epochs": 3} | settings),
     )
-    return model, loop.fit(model, *splits, config, Checkpoint(folder), on_epoch)
+    return model, loop.fit(model, *splits, config, Checkpoint(folder), on_epoch, teachers)
 
 
 def numbers(history: list[dict[str, float]]) -> list[dict[str, float]]:

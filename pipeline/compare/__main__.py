@@ -52,7 +52,7 @@ def compare(tracker: "Tracker", names: list[str], split: str) -> Path:
     key = hashlib.sha256(" ".join([*sorted(run.id for run in found), split]).encode()).hexdigest()[:12]
     folder = paths.HOME / "outputs" / "compare" / key
     data = {"name": found[0].tags["data"], "digest": found[0].tags["data_digest"], "split": split}
-    _write(folder, rows, {"data": data, "differences": verdicts})
+    _write(folder, rows, {"data": data, "differences": verdicts}, tracker.pages)
     table = ranking.aligned(_table(rows))
     print(table + "\n\n" + "\n".join(difference["verdict"] for difference in verdicts))
     tags = {"source": "compare", "compared": ",".join(run.id[:8] for run in found)[:5000]}
@@ -64,8 +64,8 @@ def compare(tracker: "Tracker", names: list[str], split: str) -> Path:
     return folder / "comparison.html"
 
 
-def _write(folder: Path, rows: list[dict[str, Any]], content: dict[str, Any]) -> None:
-    """Write the figures, the page, and its content as JSON."""
+def _write(folder: Path, rows: list[dict[str, Any]], content: dict[str, Any], pages: str | None) -> None:
+    """Write the figures, the page, and its content as JSON; `pages` is the address of a server that has the runs."""
     from pipeline.plots import comparison, page
 
     data = content["data"]
@@ -78,7 +78,7 @@ def _write(folder: Path, rows: list[dict[str, Any]], content: dict[str, Any]) ->
     files.write_json(folder / "comparison.json", {"rows": listed, **content})
     pictures = {name: page.picture(figure) for name, figure in figures.items()}
     synthetic = data["name"] == "synthetic"
-    written = page.render(TEMPLATE, rows=listed, **content, pictures=pictures, synthetic=synthetic)
+    written = page.render(TEMPLATE, rows=listed, **content, pictures=pictures, synthetic=synthetic, pages=pages)
     files.replace(folder / "comparison.html", written.encode())
 
 

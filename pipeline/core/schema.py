@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, SerializeAsAny, field_validator, mod
 
 from pipeline.core import paths
 from pipeline.core.constants import EMOTIONS
+from pipeline.core.redact import redact
 from pipeline.core.section import (
     Architecture,
     Count,
@@ -82,13 +83,17 @@ class Augment(Section):
     mixup: Portion
     cutmix: Portion
     erase: Portion
+    blur: Portion = 0.0
+    noise: Portion = 0.0
+    jpeg: Portion = 0.0
+    light: Portion = 0.0
 
     @model_validator(mode="after")
     def _one_each(self) -> "Augment":
-        if self.mixup + self.cutmix + self.erase > 1:
+        if self.mixup + self.cutmix > 1:
             raise ValueError(
-                f"mixup, cutmix and erase are {self.mixup}, {self.cutmix} and {self.erase}; accepted: shares of the "
-                "images, at most 1 together, because each image gets at most one of them"
+                f"mixup and cutmix are {self.mixup} and {self.cutmix}; accepted: shares of the images, at most 1 "
+                "together, because each image gets at most one of them"
             )
         return self
 
@@ -182,6 +187,12 @@ class Tracking(Section):
 
     uri: Annotated[str, Field(pattern=r"^(https?|sqlite|postgresql|mysql)\S*://")] | None
     experiment: Annotated[str, Field(min_length=1)]
+
+    @property
+    def pages(self) -> str | None:
+        """Return the address of the server's UI; None without a server, or if the address holds a password."""
+        uri = self.uri or ""
+        return uri.rstrip("/") if uri.startswith("http") and redact(uri) == uri else None
 
 
 def _initial_model(name: str) -> str:

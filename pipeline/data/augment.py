@@ -54,13 +54,13 @@ def transforms(drawn: np.ndarray, augment: "Augment") -> np.ndarray:
     return np.stack([a, b, at_x, c, d, at_y, zero, zero], axis=1).astype(np.float32)
 
 
-def resample_sharp(pixels: np.ndarray, transforms: np.ndarray) -> np.ndarray:
-    """Return (n, 48, 48) uint8 pixels resampled bicubically by (n, 8) transforms; outside, the edge is repeated.
+def resample_pixels(pixels: np.ndarray, transforms: np.ndarray, bicubic: bool) -> np.ndarray:
+    """Return (n, 48, 48) uint8 pixels resampled by (n, 8) transforms; outside, the edge is repeated.
 
     Bilinear resampling blurs, so that the images of val are sharper than those the model was trained on.
     """
     resampled = np.empty_like(pixels)
-    way = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    way = (cv2.INTER_CUBIC if bicubic else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
     for image, transform, target in zip(pixels, transforms[:, :6].reshape(-1, 2, 3), resampled, strict=True):
         cv2.warpAffine(image, transform, target.shape[::-1], target, way, cv2.BORDER_REPLICATE)
     return resampled

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.core import files
 from pipeline.core.nested import flatten
-from pipeline.metrics import notebook
+from pipeline.metrics import calibration, notebook
 from pipeline.plots import page
 
 if TYPE_CHECKING:
@@ -26,20 +26,29 @@ def write(
     history: list[dict],
     audit: dict,
     figures: dict[str, Path],
+    pages: str | None = None,
 ) -> None:
     """Write the page to `path`; if this fails, an older page stays.
+
+    `pages` is the address of the server that shows the MLflow run, if there is one.
 
     `figures` are PNG files: samples, balance, curves, confusion, emotions, calibration, corruptions, inspection,
     mistakes, explanations.
     """
-    files.replace(path, _render(metrics, speed, run, history, audit, figures).encode())
+    files.replace(path, _render(metrics, speed, run, history, audit, figures, pages).encode())
 
 
 def _render(
-    metrics: dict, speed: dict, run: "RunRecord", history: list[dict], audit: dict, figures: dict[str, Path]
+    metrics: dict,
+    speed: dict,
+    run: "RunRecord",
+    history: list[dict],
+    audit: dict,
+    figures: dict[str, Path],
+    pages: str | None,
 ) -> str:
     comparable = notebook.comparable(metrics["data"]["name"], metrics["test"]["emotions"])
-    seed = notebook.ACCURACY if comparable else {}
+    published = notebook.ACCURACY if comparable else {}
     counted = dict.fromkeys(emotion for images in audit["images"].values() for emotion in images)
     bounds = [metrics[s][key] for s in SCORED for key in ("accuracy_low", "accuracy_high")]
     return page.render(
@@ -54,8 +63,10 @@ def _render(
         synthetic=metrics["data"]["name"] == "synthetic",
         scored=SCORED,
         means=[way for way in MEANS if way in metrics],
-        seed=seed,
-        ticks=_ticks([*bounds, *seed.values()]),
+        notebook=published,
+        ticks=_ticks([*bounds, *published.values()]),
+        confident=calibration.CONFIDENT,
+        pages=pages,
         settings=flatten(run.config.model_dump()),
     )
 

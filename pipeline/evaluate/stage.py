@@ -65,7 +65,7 @@ def evaluate(cfg: Config, context: RunContext) -> None:
     explained = gradcam.explain(model, mistakes, classes)
     figures = draw(out, scores, history, *test, classes, inspected, mistakes, explained)
     figures |= {name: trained.figure(name) for name in ("samples", "balance")}
-    report.write(out.report, scores, speed, run, history, audit, figures)
+    report.write(out.report, scores, speed, run, history, audit, figures, cfg.tracking.pages)
     _log(cfg, run, scores, out, list(figures.values()))
     for name in ("val", "test", "test_clean", "kaggle_test"):
         print("{0:12} {accuracy:.2%} ({accuracy_low:.2%} to {accuracy_high:.2%})".format(name, **scores[name]))

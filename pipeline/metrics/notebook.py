@@ -1,4 +1,4 @@
-"""Published figures of the seed project: a notebook that trained on all emotions of FER-2013 for 60 epochs."""
+"""Published figures of the notebook project, which trained on all emotions of FER-2013 for 60 epochs."""
 
 from collections.abc import Iterable
 

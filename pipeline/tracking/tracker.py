@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,10 +55,12 @@ class Tracker:
         import mlflow
 
         self.uri = tracking.uri or store.uri(store.database(paths.MLRUNS))
-        self.name = redact(self.uri)
+        self.name, self.pages = redact(self.uri), tracking.pages
         self.experiment = tracking.experiment
         if self.name != self.uri:  # MLflow prints the address of each run at its end, with the password
             os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
+        if not tracking.uri and os.environ.get("MLFLOW_TRACKING_URI", "").startswith("http"):
+            print("warning: MLFLOW_TRACKING_URI is set, and has no effect without tracking=server", file=sys.stderr)
         artifacts = None if tracking.uri else (paths.MLRUNS / "artifacts").as_uri()
         mlflow.set_tracking_uri(self.uri)
         # Two processes must not create the database or the experiment at the same time.

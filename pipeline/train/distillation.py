@@ -1,7 +1,7 @@
 """Distillation: a student learns the predictions of its teachers on the images that it is trained on."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -14,16 +14,23 @@ Targets = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class Student(keras.Model):  # type: ignore[misc]
-    """A model in training whose teachers see each image as it does: augmented in the same way.
+    """A model in training whose teachers see each image as it does, augmented in the same way, but never corrupted.
 
     Source: Hinton et al. 2015, arXiv:1503.02531, with a temperature of 1; the same view for both: Beyer et al. 2022,
-    arXiv:2106.05237. Accuracy and val loss are computed from the labels alone.
+    arXiv:2106.05237; noise for the student alone: Xie et al. 2020, arXiv:1911.04252. Accuracy and val loss are computed
+    from the labels alone.
     """
 
     def __init__(self, model: keras.Model, targets: Targets):
         """Take over the layers of `model`."""
         super().__init__(model.inputs, model.outputs, name=model.name)
         self.targets = targets
+
+    def train_step(self, data: tuple[Any, ...]) -> dict[str, tf.Tensor]:
+        """Train on a batch of images, or of pairs: images for the student, and the same ones for the teachers."""
+        images, *rest = data
+        images, self.seen = images if isinstance(images, tuple) else (images, images)
+        return super().train_step((images, *rest))
 
     def compute_loss(
         self,
@@ -34,7 +41,7 @@ class Student(keras.Model):  # type: ignore[misc]
         training: bool = True,
     ) -> tf.Tensor:
         """Return the loss against the labels, in training against `targets`."""
-        return super().compute_loss(x, self.targets(x, y) if training else y, y_pred, sample_weight, training)
+        return super().compute_loss(x, self.targets(self.seen, y) if training else y, y_pred, sample_weight, training)
 
 
 def soft_targets(teacher: "Teacher", teachers: list[keras.Model]) -> Targets:

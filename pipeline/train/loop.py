@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.core.errors import PipelineError
-from pipeline.data import batches
+from pipeline.data import batches, corrupt
 from pipeline.data.arrays import Split
 from pipeline.train import distillation, normalization, optimizers
 from pipeline.train.checkpoint import Checkpoint, State
@@ -86,7 +86,8 @@ def fit(
     if done < settings.epochs and not stops(state.history, settings.patience):
         epochs = range(done + 1, settings.epochs + 1)
         labels = targets(classes, settings.label_smoothing)
-        source = batches.training(train, labels, config.augment, settings.batch_size, config.seed, epochs)
+        pairs = bool(teachers) and corrupt.corrupts(config.augment)  # teachers see what is not corrupted
+        source = batches.training(train, labels, config.augment, settings.batch_size, config.seed, epochs, pairs)
         weights = class_weights(settings.class_weight, np.bincount(train.labels, minlength=classes))
         try:
             trained.fit(
