@@ -257,6 +257,8 @@ def test_only_this_machine_is_served(server):
     ("model", "message"),
     [
         ("models:/synthetic@champion", "port {} cannot be used ([Errno 98] Address already in use"),
+        ("models/model.h5", "port {} cannot be used ([Errno 98] Address already in use"),
+        ("models/none.h5", "models/none.h5 is missing; accepted: an .h5 file, an MLflow run's id, models:/NAME@ALIAS"),
         ("models:/faces@nobody", "has no models:/faces@nobody"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The architecture of the seed, a notebook project."""
+"""The architecture of the notebook project."""
 
 from typing import TYPE_CHECKING
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.torture.outcome import Outcome
 
-PARTS = ("crash", "storage", "server", "input", "models", "secrets", "attack")
+PARTS = ("crash", "places", "storage", "server", "input", "models", "secrets", "attack")
 
 
 def faults(part: str, folder: Path, short: bool) -> Iterator[Outcome]:
