@@ -95,6 +95,16 @@ def test_the_minutes_of_an_experiment_count_its_teachers_and_name_the_machine(tm
     assert "Minutes of `taught`: 2 cores of 6502.\nMinutes of `first`: 2 cores of Z80." in table
 
 
+def test_the_work_of_a_training_counts_its_teachers(committed):
+    assert readme.operations(29_546_720, 60 * 28_709) == pytest.approx(3.0537e14, rel=1e-4)
+    work = {each["experiment"]: each["work"] / 1e12 for each in committed["experiments"]}
+    first = 6 * 47.86 * 24 * 28_709 / 1e6
+    best = first + (6 * 83.88 + 2 * 2 * 47.86) * 46 * 28_709 / 1e6  # its teacher sees each image and its flip
+    assert work["first"] == pytest.approx(first, rel=1e-3)
+    assert work["best"] == pytest.approx(best, rel=1e-3)
+    assert "| 305 | " in readme.written("summary", committed)
+
+
 def test_an_ablation_without_added_techniques_has_one_table():
     dropout = {"technique": "dropout", "included": True, "gain": 0.01, "deviation": 0.002, "without": 0.5, "with": 0.51}
     about = {"ablation": "mine", "command": "", "overrides": [], "seeds": [1, 2], "data": {"name": "fer2013"}}

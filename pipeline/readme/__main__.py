@@ -40,7 +40,10 @@ def results() -> dict[str, Any]:
     names = ("details", "speed", "run")
     found: dict[str, Any] = {name: files.read_json(files.require_file(getattr(out, name))) for name in names}
     found["history"] = files.read_csv(files.require_file(out.history))
-    experiments = map(_experiment, sorted(paths.experiment("x").parent.glob("*.json")))
+    images = sum(files.read_json(files.require_file(out.audit))["images"]["train"].values())
+    epochs = found["run"]["config"]["train"]["epochs"]
+    found["work"] = operations(found["details"]["model"]["macs"], images * epochs)
+    experiments = [_experiment(path, images) for path in sorted(paths.experiment("x").parent.glob("*.json"))]
     found["experiments"] = sorted(experiments, key=lambda result: result["total_minutes"])
     found["ablations"] = [files.read_json(path) for path in sorted(paths.ablation("x").parent.glob("*.json"))]
     found["corruptions"] = files.read_json(paths.CORRUPTIONS) if paths.CORRUPTIONS.exists() else None
@@ -48,12 +51,26 @@ def results() -> dict[str, Any]:
     return found
 
 
-def _experiment(path: Path) -> dict[str, Any]:
-    """Return the results of one experiment, with its teachers' results and the minutes of one training and theirs."""
+def _experiment(path: Path, images: int) -> dict[str, Any]:
+    """Return the results of one experiment, with its teachers' results, and the minutes and the work of all trainings.
+
+    `images` is the number of training images.
+    """
     result = files.read_json(path)
-    teachers = [_experiment(paths.experiment(Path(model).stem)) for model in result["config"]["teacher"]["models"]]
-    minutes = statistics.mean(result["minutes"]) + sum(teacher["total_minutes"] for teacher in teachers)
-    return {**result, "teachers": teachers, "total_minutes": minutes, "machine": _machine(result)}
+    settings, teacher = result["config"]["train"], result["config"]["teacher"]
+    teachers = [_experiment(paths.experiment(Path(model).stem), images) for model in teacher["models"]]
+    predicted = (1 + teacher.get("flip", False)) * sum(each["macs"] for each in teachers)
+    work = operations(result["macs"], images * settings["epochs"], predicted) + sum(each["work"] for each in teachers)
+    minutes = statistics.mean(result["minutes"]) + sum(each["total_minutes"] for each in teachers)
+    return {**result, "teachers": teachers, "total_minutes": minutes, "work": work, "machine": _machine(result)}
+
+
+def operations(macs: int, images: int, predicted: int = 0) -> float:
+    """Return the floating-point operations of a training on `images`, over all epochs, by a model of `macs`.
+
+    A MAC is two operations forward and four backward; `predicted` are the MACs of teachers, which only predict.
+    """
+    return images * (6.0 * macs + 2.0 * predicted)
 
 
 def _machine(result: dict[str, Any]) -> str:
