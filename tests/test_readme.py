@@ -38,11 +38,14 @@ def test_figures_are_written_from_results(finished, tmp_path):
         shutil.copyfile(page, copy / name)
     type(finished)(copy).stage("readme")
     accuracy = json.loads((copy / "results/details.json").read_text())["kaggle_test"]["accuracy"]
-    text = (copy / "README.md").read_text()
+    text = (copy / "docs/results.md").read_text()
     assert f"{accuracy:.2%} (" in text
     assert "| synthetic (" in text
     assert "on the split that they name.\n<!--" in text, "no minutes, of which it would say where they were measured"
-    assert "## Use a model" in text
+    assert "## Which number to trust" in text
+    readme_text = (copy / "README.md").read_text()
+    assert "## Use a model" in readme_text
+    assert "the committed run |" not in readme_text
 
 
 def test_what_is_said_of_the_committed_run_follows_its_settings(committed):
