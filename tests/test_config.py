@@ -174,7 +174,7 @@ def test_every_experiment_can_be_written(experiment):
     assert params.changes([f"experiment={experiment}"]) == {k: v for k, v in values.items() if now[k] != v}
 
 
-@pytest.mark.parametrize("experiment", ["seed", "sprint", "first", "small", "best", "architectures"])
+@pytest.mark.parametrize("experiment", ["notebook", "sprint", "first", "small", "best", "architectures"])
 def test_an_experiment_is_the_same_whatever_params_yaml_says(experiment):
     chosen = yaml.safe_load((paths.CONF / f"experiment/{experiment}.yaml").read_text())
     params = yaml.safe_load(paths.PARAMS.read_text())

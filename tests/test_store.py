@@ -111,6 +111,13 @@ def test_every_column_of_mlflow_that_may_hold_an_address_is_known(empty):
     assert found == known | NO_ADDRESS
 
 
+def test_a_folder_with_quotes_has_a_store(tmp_path):
+    mlruns = tmp_path / "it's \"mine\"" / "mlruns"
+    store.create(mlruns)
+    (default,) = mlflow.MlflowClient(store.uri(store.database(mlruns))).search_experiments()
+    assert store.local(default.artifact_location) == mlruns / "0"
+
+
 def test_a_damaged_store_is_told(tmp_path, monkeypatch):
     (tmp_path / "mlflow.db").write_bytes(b"no database" * 1000)
     monkeypatch.setattr(paths, "MLRUNS", tmp_path / "mlruns")

@@ -60,7 +60,7 @@ def create(mlruns: Path) -> None:
     """
     if (target := database(mlruns)).exists():
         return
-    import mlflow
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     mlruns.mkdir(parents=True, exist_ok=True)
     if (old := mlruns / DATABASE).exists():
@@ -72,7 +72,8 @@ def create(mlruns: Path) -> None:
     try:
         for leftover in target.parent.glob(f"{partial.name}*"):  # from a killed process
             leftover.unlink()
-        mlflow.MlflowClient(uri(partial)).search_experiments(max_results=1)
+        # Not by a client: it puts the folder into SQL as it is, which fails if there is a quote in it.
+        SqlAlchemyStore(uri(partial), mlruns.as_uri())
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
