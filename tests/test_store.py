@@ -6,6 +6,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from pipeline.core import paths
