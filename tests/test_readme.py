@@ -9,6 +9,7 @@ import sys
 import textwrap
 
 import pytest
+import yaml
 
 from pipeline import __main__ as pipeline
 from pipeline.core import files, paths
@@ -209,3 +210,18 @@ def test_the_messages_of_the_troubleshooting_page_are_printed_somewhere(message)
     text = " ".join(re.sub(r'"\s*\n\s*f?"', "", path.read_text()) for path in files)
     for part in message.removeprefix("error: ").split("..."):
         assert part.strip(" ,:") in text, part
+
+
+SECTIONS = ("data", "augment", "model", "optimizer", "schedule", "teacher", "tracking", "train", "evaluate")
+
+
+def test_every_key_of_the_configuration_that_a_page_names_exists():
+    known = {"train.csv"}
+    for path in [ROOT / "params.yaml", *(ROOT / "conf").glob("*/*.yaml")]:
+        content = yaml.safe_load(path.read_text()) or {}
+        section = path.parent.name
+        known |= {f"{section}.{key}" for key in content} if section in SECTIONS else set()
+        known |= {f"{name}.{key}" for name in SECTIONS for key in content.get(name) or {}}
+    for page in PAGES:
+        named = set(re.findall(rf"[`\s]((?:{'|'.join(SECTIONS)})\.[a-z_]+)(?=[=:`])", page.read_text()))
+        assert named <= known, page

@@ -113,7 +113,7 @@ def test_every_column_of_mlflow_that_may_hold_an_address_is_known(empty):
 
 
 def test_a_folder_with_quotes_has_a_store(tmp_path):
-    mlruns = tmp_path / "it's \"mine\"" / "mlruns"
+    mlruns = tmp_path / 'it\'s "mine"' / "mlruns"
     store.create(mlruns)
     (default,) = mlflow.MlflowClient(store.uri(store.database(mlruns))).search_experiments()
     assert store.local(default.artifact_location) == mlruns / "0"
