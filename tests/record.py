@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING, Any
 
+from pipeline.tracking import store
 from tests.conftest import Project
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def of(project: Project) -> list[dict[str, Any]]:
     """Return the record of each run of `project`, by its name."""
     from mlflow import MlflowClient
 
-    client = MlflowClient(f"sqlite:///{project.path('mlflow.db')}")
+    client = MlflowClient(store.uri(project.path("mlflow.db")))
     (experiment,) = [e.experiment_id for e in client.search_experiments() if e.name == "synthetic"]
     runs = sorted(client.search_runs([experiment]), key=lambda run: (run.info.run_name, run.info.start_time))
     names = {run.info.run_id: run.info.run_name for run in runs}

@@ -27,9 +27,19 @@ LOCATIONS = (
 """Table, column and condition of every artifact address in MLflow's database."""
 
 
+_QUOTED = re.compile(r"%(?=[0-9A-Fa-f]{2})|\?")
+
+
 def uri(database: Path) -> str:
-    """Return MLflow's address of the SQLite file `database`, which may not exist yet."""
-    return "sqlite:///" + re.sub(r"%(?=[0-9A-Fa-f]{2})|\?", lambda found: urllib.parse.quote(found[0]), str(database))
+    """Return MLflow's address of the SQLite file `database`, which may not exist yet.
+
+    MLflow creates the folder of an address as it is written there: beside a folder whose name must be quoted, another
+    one. So the address of a file in the working directory is relative then.
+    """
+    name = str(database)
+    if _QUOTED.search(name) and not _QUOTED.search(relative := os.path.relpath(name)):
+        return f"sqlite:///{relative}"
+    return "sqlite:///" + _QUOTED.sub(lambda found: urllib.parse.quote(found[0]), name)
 
 
 @contextmanager

@@ -78,19 +78,22 @@ def _ran(template: Project, around: Path, place: Place) -> Project:
     return project
 
 
-def _lost(template: Project, around: Path, place: Place, expected: Any) -> str | None:
+def _lost(template: Project, around: Path, place: Place, expected: dict[str, Any]) -> str | None:
     shutil.rmtree(around, ignore_errors=True)
     try:
         project = _ran(template, around, place)
-        found = _left(project)
     except AssertionError as error:
         return str(error)[-2000:]
-    beside = [path.name for path in around.iterdir() if path.name != Path(place.folder).parts[0]]
-    if beside:
+    if beside := [path.name for path in around.iterdir() if path.name != Path(place.folder).parts[0]]:
         return f"beside the checkout: {beside}"
-    return None if found == expected else f"{found}, not {expected}"
+    found = _left(project)
+    return (
+        "; ".join(f"{key}: {found[key]}, not {expected[key]}" for key in expected if found[key] != expected[key])
+        or None
+    )
 
 
-def _left(project: Project) -> tuple[str, list[dict[str, Any]]]:
-    """Return the SHA-256 of the model, and the record in MLflow."""
-    return hashlib.sha256(project.path("models/model.h5").read_bytes()).hexdigest(), record.of(project)
+def _left(project: Project) -> dict[str, Any]:
+    """Return the SHA-256 of the model, and the record of its run in MLflow."""
+    (run,) = record.of(project)
+    return {"model.h5": hashlib.sha256(project.path("models/model.h5").read_bytes()).hexdigest(), **run}
