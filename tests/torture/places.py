@@ -67,8 +67,9 @@ def faults(folder: Path, short: bool) -> Iterator[Outcome]:
     (folder / "template").mkdir()
     template = with_dvc(shrunk(folder / "template"))
     expected = _left(_ran(template, folder / "ordinary", Place()))
-    for name, place in {"many at once": ALL}.items() if short else PLACES.items():
-        yield Outcome(f"unusual place: {name}", _lost(template, folder / "unusual", place, expected))
+    for number, (name, place) in enumerate({"many at once": ALL}.items() if short else PLACES.items()):
+        # Each in a folder of its own: MLflow's client keeps a database open.
+        yield Outcome(f"unusual place: {name}", _lost(template, folder / str(number), place, expected))
 
 
 def _ran(template: Project, around: Path, place: Place) -> Project:
@@ -79,7 +80,6 @@ def _ran(template: Project, around: Path, place: Place) -> Project:
 
 
 def _lost(template: Project, around: Path, place: Place, expected: dict[str, Any]) -> str | None:
-    shutil.rmtree(around, ignore_errors=True)
     try:
         project = _ran(template, around, place)
     except AssertionError as error:
