@@ -25,6 +25,8 @@ class Place(NamedTuple):
     folder: str = "checkout"
     environment: Mapping[str, str | None] = MappingProxyType({})
     before: tuple[str, ...] = ()
+    rounds_alike: bool = True
+    """Another number of threads adds in another order: then the record has the same points, with other digits."""
 
 
 class Elsewhere(Project):
@@ -55,7 +57,7 @@ PLACES = {
     "HOME that cannot be written": Place(environment={"HOME": "/proc"}),
     "umask 077": Place(before=_limited("umask 077")),
     "64 open files": Place(before=_limited("ulimit -n 64")),
-    "one core": Place(before=("taskset", "-c", "0")),
+    "one core": Place(before=("taskset", "-c", "0"), rounds_alike=False),
     "time zone 14 hours ahead": Place(environment={"TZ": "Pacific/Kiritimati"}),
 }
 ALL = Place('it\'s 100% "ä" #1', {"LC_ALL": "C", "HOME": None}, _limited("umask 077; ulimit -n 64"))
@@ -87,6 +89,8 @@ def _lost(template: Project, around: Path, place: Place, expected: dict[str, Any
     if beside := [path.name for path in around.iterdir() if path.name != Path(place.folder).parts[0]]:
         return f"beside the checkout: {beside}"
     found = _left(project)
+    if not place.rounds_alike:
+        expected = {key: expected[key] for key in ("run", "params", "tags", "datasets", "artifacts")}
     return (
         "; ".join(f"{key}: {found[key]}, not {expected[key]}" for key in expected if found[key] != expected[key])
         or None
