@@ -26,32 +26,18 @@ def write(
     history: list[dict],
     audit: dict,
     figures: dict[str, Path],
-    pages: str | None = None,
+    pages: str | None,
 ) -> None:
     """Write the page to `path`; if this fails, an older page stays.
 
-    `pages` is the address of the server that shows the MLflow run, if there is one.
-
     `figures` are PNG files: samples, balance, curves, confusion, emotions, calibration, corruptions, inspection,
-    mistakes, explanations.
+    mistakes, explanations. `pages` is the address of the server that shows the MLflow run, None without one.
     """
-    files.replace(path, _render(metrics, speed, run, history, audit, figures, pages).encode())
-
-
-def _render(
-    metrics: dict,
-    speed: dict,
-    run: "RunRecord",
-    history: list[dict],
-    audit: dict,
-    figures: dict[str, Path],
-    pages: str | None,
-) -> str:
     comparable = notebook.comparable(metrics["data"]["name"], metrics["test"]["emotions"])
     published = notebook.ACCURACY if comparable else {}
     counted = dict.fromkeys(emotion for images in audit["images"].values() for emotion in images)
     bounds = [metrics[s][key] for s in SCORED for key in ("accuracy_low", "accuracy_high")]
-    return page.render(
+    text = page.render(
         TEMPLATE,
         metrics=metrics,
         speed=speed,
@@ -69,6 +55,7 @@ def _render(
         pages=pages,
         settings=flatten(run.config.model_dump()),
     )
+    files.replace(path, text.encode())
 
 
 def _ticks(shares: list[float]) -> list[int]:
