@@ -1,6 +1,5 @@
 """MLflow's store: nothing twice, nothing left running, no long wait."""
 
-import os
 import socket
 import socketserver
 import subprocess
@@ -9,12 +8,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 
 from pipeline.core import paths
 from pipeline.core.errors import PipelineError
 from pipeline.core.schema import Tracking
-from pipeline.tracking import finding
+from pipeline.tracking import alive, finding
 from pipeline.tracking.epochs import CURVES
 from pipeline.tracking.failures import reason, redact
 from pipeline.tracking.tracker import Tracker
@@ -92,14 +92,30 @@ def test_a_run_ends_finished_or_failed_with_its_error(tracker):
 
 @pytest.mark.process
 def test_a_run_whose_process_died_is_closed_by_the_next(tracker):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    run_id, alive = (tracker.create(name, {}, {}) for name in ("dead", "alive"))
-    tracker.client.set_tag(run_id, "pipeline.host_and_pid", f"{socket.gethostname()} {dead.pid}")
-    tracker.client.set_tag(alive, "pipeline.host_and_pid", f"{socket.gethostname()} {os.getpid()}")
+    mark = "from pipeline.tracking import alive; print(alive.mark())"
+    ended = subprocess.run([sys.executable, "-c", mark], cwd=ROOT, capture_output=True, text=True, check=True)
+    run_id, running = (tracker.create(name, {}, {}) for name in ("dead", "running"))
+    tracker.client.set_tag(run_id, "pipeline.host_and_pid", ended.stdout.strip())
     again = Tracker(Tracking(uri=None, experiment="test"))
     assert again.client.get_run(run_id).info.status == "KILLED"
-    assert again.client.get_run(alive).info.status == "RUNNING"
+    assert again.client.get_run(running).info.status == "RUNNING"
+
+
+@pytest.mark.parametrize(
+    "mark", ["", "nonsense", "{host}", "{host} 1", "{host} x y", f"{{host}} {10**30} 5", "other 1 5"]
+)
+def test_a_mark_that_names_no_process_of_this_machine_is_not_dead(mark):
+    assert not alive.is_dead(mark.format(host=socket.gethostname()))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="sets the machine's start as Linux tells it")
+def test_a_process_lives_on_when_the_clock_is_set_by_an_hour(monkeypatch):
+    mark, booted = alive.mark(), psutil.boot_time()
+    monkeypatch.setattr("psutil._pslinux.boot_time", lambda: booted + 3600)  # the kernel counts it back from the clock
+    assert psutil.boot_time() == booted + 3600
+    assert not alive.is_dead(mark)
+    host, pid, started = mark.split(" ")
+    assert alive.is_dead(f"{host} {pid} {int(started) + 60}")
 
 
 def test_a_server_that_fails_is_asked_twice_and_told_without_the_password():
