@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 NOT_COMPARED = ("pipeline.host_and_pid", "mlflow.user", "code", "checkpoint", "sweep", "command")
 """Tags that name a process or a folder, or the code, which a breakpoint is part of."""
 ID = re.compile(r"\b(?:m-)?[0-9a-f]{32}\b")
+MINUTES = re.compile(r"\d+\.\d +\|$", re.MULTILINE)
+"""The last column of a sweep's table, in its description."""
 
 
 def of(project: Project) -> list[dict[str, Any]]:
@@ -29,7 +31,7 @@ def of(project: Project) -> list[dict[str, Any]]:
 def _record(client: "MlflowClient", run: "Run", names: dict[str, str]) -> dict[str, Any]:
     run_id, data = run.info.run_id, run.data
     models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
-    named = lambda text: ID.sub(lambda found: names.get(found[0], "an id"), text)  # noqa: E731
+    named = lambda text: MINUTES.sub("|", ID.sub(lambda found: names.get(found[0], "an id"), text))  # noqa: E731
     histories = {
         key: client.get_metric_history(run_id, key) for key in data.metrics if key != "train/images_per_second"
     }

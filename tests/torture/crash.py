@@ -1,4 +1,4 @@
-"""Processes killed at random moments (in the short form in an epoch): of `make run` with its stages, and of a sweep.
+"""Processes ended at random moments (in the short form in an epoch): of `make run` with its stages, and of a sweep.
 
 After one more start of the same command everything is bit for bit what an undisturbed start leaves, and so is MLflow's
 record: one run for each training, with each point, one model and all files once.
@@ -28,7 +28,18 @@ from tests.torture.outcome import Outcome
 EPOCHS = 3
 REPRO = ("sh", str(ROOT / "scripts/repro.sh"))  # what `make run` runs
 SWEEP = (sys.executable, "-m", "pipeline.train", "-m", "model=linear", "seed=1,2")
-BOTH, DVC, STAGE, SWEEPING = "DVC and its stage", "DVC alone", "a stage alone", "a sweep"
+PARALLEL = (*SWEEP, "hydra/launcher=parallel", "hydra.launcher.n_jobs=2")
+BOTH, DVC, STAGE = "DVC and its stage", "DVC alone", "a stage alone"
+SWEEPING, WORKER = "a sweep", "a worker of a parallel sweep"
+COMMANDS = {BOTH: REPRO, DVC: REPRO, STAGE: REPRO, SWEEPING: SWEEP, WORKER: PARALLEL}
+SIGNALS = {
+    "SIGKILL": (signal.SIGKILL,),
+    "SIGTERM": (signal.SIGTERM,),
+    "SIGINT": (signal.SIGINT,),
+    "SIGSTOP and then SIGKILL": (signal.SIGSTOP, signal.SIGKILL),
+}
+CHILDREN = {STAGE: "pipeline.", WORKER: "joblib.externals.loky.backend.popen"}
+"""How the module of a child process begins, where a child is ended and not the command."""
 TIMED = {"history.csv", "run.json", "speed.json", "report.html", "curves.png", "job.json"}
 """Files with seconds, times or ids in them, which no two starts share."""
 
@@ -43,24 +54,28 @@ class Left(NamedTuple):
 def faults(folder: Path, short: bool) -> Iterator[Outcome]:
     """Kill 50 times, or a training once in each way; two projects are at work side by side."""
     rng = random.Random(2013)
-    ways = [BOTH, DVC, STAGE] if short else [BOTH, DVC, STAGE] * 14 + [SWEEPING] * 8
+    # A Ctrl-C reaches DVC and its stage; DVC alone waits for its stage.
+    ways = [(way, name) for way in COMMANDS for name in SIGNALS if (way, name) != (DVC, "SIGINT") and way != WORKER]
+    ways = [(way, "SIGKILL") for way in (BOTH, DVC, STAGE)] if short else ways * 3 + [(WORKER, "SIGKILL")] * 5
     template = _template(folder / "template")
     with ThreadPoolExecutor(max_workers=2) as pool:
-        commands = ((*REPRO, "train"),) if short else (REPRO, SWEEP)
-        undisturbed = dict(zip(commands, pool.map(lambda c: _undisturbed(template, folder, c), commands), strict=True))
+        commands = ((*REPRO, "train"),) if short else (REPRO, SWEEP, PARALLEL)
+        wholes = [Project(shutil.copytree(template.folder, folder / f"whole {n}")) for n in range(len(commands))]
+        undisturbed = dict(zip(commands, pool.map(_undisturbed, wholes, commands), strict=True))
 
-        def one(place: int, way: str, share: float) -> Outcome:
-            command = commands[way == SWEEPING]
+        def one(place: int, ended: tuple[str, str], share: float) -> Outcome:
+            way, name = ended
+            command = commands[0] if short else COMMANDS[way]
             seconds, expected = undisturbed[command]
             project, after = folder / f"killed {place}", None if short else share * seconds
-            while not _killed(Project(shutil.copytree(template.folder, project)), command, way, after):
+            while not _killed(Project(shutil.copytree(template.folder, project)), command, way, SIGNALS[name], after):
                 shutil.rmtree(project)
                 after /= 2  # it ended before: an undisturbed start took longer
             resumed = "resuming after epoch 1" if short and way != DVC else ""
             lost = _lost(Project(project), command, expected, resumed)
             if lost is None:
                 shutil.rmtree(project)
-            return Outcome(f"SIGKILL of {way}", lost and f"after {after} s: {lost}")
+            return Outcome(f"{name} to {way}", lost and f"after {after} s: {lost}")
 
         yield from pool.map(one, range(len(ways)), ways, [rng.uniform(0.1, 1.0) for _ in ways])
 
@@ -72,17 +87,18 @@ def _template(folder: Path) -> Project:
     return project
 
 
-def _undisturbed(template: Project, folder: Path, command: tuple[str, ...]) -> tuple[float, Left]:
-    project = Project(shutil.copytree(template.folder, folder / f"whole {Path(command[-1]).name}"))
+def _undisturbed(project: Project, command: tuple[str, ...]) -> tuple[float, Left]:
     started = time.monotonic()
     project.run(*command)
     return time.monotonic() - started, _left(project)
 
 
-def _killed(project: Project, command: tuple[str, ...], way: str, after: float | None) -> bool:
-    """Start `command`, and kill it as `way` says after so many seconds, or as soon as a stage runs; tell if it was.
+def _killed(
+    project: Project, command: tuple[str, ...], way: str, signals: tuple[int, ...], after: float | None
+) -> bool:
+    """Start `command`, and end what `way` says after so many seconds, or as soon as it runs; tell if that ended it.
 
-    With `after` None, it is killed in the second epoch.
+    With `after` None, it is ended in the second epoch.
     """
     second = Breakpoint(project, 2) if after is None else None
     deadline = time.monotonic() + (after or 0)
@@ -91,20 +107,22 @@ def _killed(project: Project, command: tuple[str, ...], way: str, after: float |
         process = subprocess.Popen(command, cwd=project.folder, env=environment, start_new_session=True, **output)
     stopped = second.wait(process) if second else None
     while process.poll() is None:
-        stages = [p for p in psutil.Process(process.pid).children(recursive=True) if _is_stage(p)]
-        if time.monotonic() >= deadline and (stages or way != STAGE):
+        children = [p for p in psutil.Process(process.pid).children(recursive=True) if _runs(p, CHILDREN.get(way))]
+        if time.monotonic() >= deadline and (children or way not in CHILDREN):
             break
         time.sleep(0.01)
     else:
         assert process.returncode == 0, project.path("printed").read_text()
         return False
     with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):  # it has just ended
-        if way == STAGE:
-            stages[-1].kill()
-        elif way == DVC:
-            process.kill()
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
+        for place, number in enumerate(signals):
+            time.sleep(place)  # a second after the first signal
+            if way in CHILDREN:
+                children[-1].send_signal(number)
+            elif way == DVC:
+                process.send_signal(number)
+            else:
+                os.killpg(process.pid, number)
         if second and way == DVC:
             second.resume(stopped)  # the stage goes on alone
     return process.wait() != 0
@@ -119,14 +137,16 @@ def _lost(project: Project, command: tuple[str, ...], expected: Left, says: str)
         return f"the second start does not say {says!r}: {again.stdout}"
     found = _left(project)
     differing = [name for name in expected.files if found.files.get(name) != expected.files[name]]
-    if differing or found.runs != expected.runs:
-        return f"files {differing}, runs {found.runs} not {expected.runs}"
-    return None
+    if len(found.runs) != len(expected.runs):
+        return f"{len(found.runs)} runs, not {len(expected.runs)}"
+    for run, other in zip(found.runs, expected.runs, strict=True):
+        differing += [f"{key} {run[key]}, not {other[key]}" for key in other if run[key] != other[key]]
+    return "; ".join(differing) or None
 
 
-def _is_stage(process: psutil.Process) -> bool:
+def _runs(process: psutil.Process, module: str | None) -> bool:
     try:
-        return any(part.startswith("pipeline.") for part in process.cmdline())
+        return module is not None and any(part.startswith(module) for part in process.cmdline())
     except psutil.NoSuchProcess:
         return False
 
