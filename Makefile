@@ -32,7 +32,7 @@ show: $(VENV)/ready  ## serve a page with predictions for pictures and the camer
 COLUMNS_SHOWN := Experiment|State|val\.(accuracy|macro_f1)|training_minutes|choices\.\w+|train\.\w+|optimizer\.\w+|seed
 experiments: $(VENV)/ready  ## list DVC's experiments by val accuracy, with the settings that differ; ARGS=--md for Markdown
 	@dvc exp show --only-changed --sort-by results/metrics.json:val.accuracy --sort-order desc \
-		--drop '^(?!($(COLUMNS_SHOWN))$$)' --keep '^(val\.accuracy|training_minutes)$$' $(ARGS)
+		--hide-failed --drop '^(?!($(COLUMNS_SHOWN))$$)' --keep '^(val\.accuracy|training_minutes)$$' $(ARGS)
 
 check: $(VENV)/dev  ## check style and types, and run the quick tests; `pre-commit install` runs it before each commit
 	@ruff check . && ruff format --check . && mypy && pytest --quiet -n 2 -m "not slow and not process"

@@ -200,6 +200,8 @@ class TestCompare:
         _, page = compared(good.info.run_id[:8], "tags.sweep = 's-1' and params.seed = '2'")
         assert content(page)["rows"][0]["ids"] == [good.info.run_id]
         assert content(page)["rows"][1]["seeds"] == ["2"]
+        for folder in ("s-1", "multirun/s-1", "/a/checkout/multirun/s-1/"):  # as printed, as the shell completes it
+            assert content(compared("good", folder)[1])["rows"][1]["seeds"] == ["1", "2", "3"]
 
     def test_test_is_compared_only_where_it_is_asked_for_and_there(self, compared):
         assert "on fer2013 test" in compared("good", "alike", split="test")[1].read_text()

@@ -147,6 +147,17 @@ def test_an_experiment_is_written_and_the_comments_stay(project):
     assert project.stage("use", "model=linear").stdout.strip().endswith("nothing to change")
 
 
+def test_going_back_leaves_params_yaml_as_it_was_and_nothing_given_is_a_mistake(project):
+    project.stage("use", "train.patience=3")
+    before = project.path("params.yaml").read_text()
+    assert re.search(r"patience: 3 ", before)
+    project.stage("use", "train.patience=null")
+    assert re.search(r"patience: null ", project.path("params.yaml").read_text())
+    done = project.stage("use", check=False)
+    assert done.returncode == 1
+    assert "accepted: overrides such as experiment=best" in done.stderr
+
+
 def test_an_ensemble_is_recorded_as_any_other_setting(project):
     digest = "0" * 64
     override = f"evaluate.ensemble={{weights/a.h5: '{digest}', weights/b.h5: '{digest}'}}"

@@ -155,4 +155,4 @@ def test_a_format_whose_package_is_not_installed_says_what_to_do(tmp_path, monke
     with pytest.raises(PipelineError, match=r"model\.onnx needs the package onnxruntime; `make export` installs it"):
         runtimes.load(tmp_path / "model.onnx")
     with pytest.raises(PipelineError, match=r"not installed: onnxruntime; `make export`"):
-        main.__wrapped__(["model.h5"])
+        main.__wrapped__(["weights/best.h5"])

@@ -94,6 +94,9 @@ class TestFinished:
         assert "val_accuracy" in finished.run("dvc", "plots", "show", "--show-vega", "accuracy").stdout
 
 
+REPRO = ("sh", str(ROOT / "scripts/repro.sh"))  # what `make run` runs
+
+
 @pytest.fixture
 def changed(finished, tmp_path) -> Project:
     """Return a copy of the finished project, to be changed."""
@@ -104,7 +107,17 @@ def changed(finished, tmp_path) -> Project:
 def test_dvcs_lock_left_empty_by_a_kill_stops_no_further_start(changed):
     changed.path(".dvc/tmp/rwlock").write_text("")
     assert "RWLock-file '.dvc/tmp/rwlock'" in changed.repro(check=False).stderr  # DVC alone
-    assert "up to date" in changed.run("sh", str(ROOT / "scripts/repro.sh")).stdout
+    assert "up to date" in changed.run(*REPRO).stdout
+
+
+@pytest.mark.xdist_group("finished")
+def test_make_run_ends_at_a_mistake_before_dvc_removes_anything(changed):
+    before = changed.files()
+    changed.edit("params.yaml", r"epochs: \d+", "epochs: 0")
+    done = changed.run(*REPRO, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: configuration: train.epochs is 0; accepted: greater than or equal to 1\n"
+    assert changed.files() >= before
 
 
 @pytest.mark.xdist_group("finished")

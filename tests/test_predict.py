@@ -257,6 +257,17 @@ class TestCommand:
         np.testing.assert_allclose([row[e] for e in EMOTIONS], scaled / scaled.sum(), atol=2e-4)
         assert (row["x"], row["y"], row["side"], row["angle"]) == (0, 0, 48, 0)
 
+    def test_files_that_are_named_have_a_line_each_and_none_that_exists_is_a_mistake(self, finished, folder, tmp_path):
+        arguments = ["--model", "models/model.h5", "--detector", "haar", "--out", str(tmp_path / "out")]
+        pictures = [str(folder / "nobody.jpg"), str(folder / "strip.png")]
+        done = finished.stage("predict", *pictures, *arguments)
+        assert f"nobody.jpg: {NO_FACE}\nstrip.png: {NO_FACE}\n" in done.stdout
+        lines = (tmp_path / "out/faces.csv").read_text()
+        done = finished.stage("predict", "nothing.jpg", "nor.png", *arguments, check=False)
+        assert done.returncode == 1
+        assert done.stderr.endswith("error: nothing.jpg, nor.png: no such file or folder\n")
+        assert (tmp_path / "out/faces.csv").read_text() == lines
+
     def test_a_mistake_is_one_line(self, finished: Project):
         done = finished.stage("predict", "face.png", "--model", "abcdef12", check=False)
         assert done.returncode == 1

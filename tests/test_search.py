@@ -132,7 +132,7 @@ def test_a_killed_trial_goes_on_in_one_of_two_processes_that_share_the_rest(proj
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "unknown search ''; choose from best, seed_cnn"),
+        ([], "no search is named; choose from best, seed_cnn"),
         (["nonsense"], "unknown search 'nonsense'; choose from best, seed_cnn"),
         (
             ["synthetic", "trials=0"],

@@ -118,7 +118,9 @@ def test_an_unreadable_picture_is_reported(browser, tmp_path: Path):
 
 def test_models_of_runs_can_be_chosen(browser, finished):
     names = [option.text for option in Select(browser.find_element(By.ID, "model")).options]
-    assert any(name.startswith("seed_cnn, adam 0.001, epochs 3, seed 2 (") and "val " in name for name in names)
+    assert any(
+        name.startswith("seed_cnn, adam 0.001, epochs 3, seed 2 (") and ", synthetic, val " in name for name in names
+    )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import urllib.request
 
 import mlflow
@@ -38,6 +39,15 @@ def test_the_address_of_a_database_stands_on_no_command_line_and_its_runs_are_se
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(SECONDS)
+
+
+def test_a_port_in_use_is_told_before_anything_starts(project):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = project.stage("ui", "--port", str(port), check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert f"error: port {port} cannot be used" in done.stderr
 
 
 def test_help_tells_the_options_and_says_nothing_of_a_server(project):

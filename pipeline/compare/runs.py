@@ -1,6 +1,7 @@
 """Finds runs in the MLflow store, and reads their artifacts."""
 
 import json
+import os
 import re
 import tempfile
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -70,7 +71,8 @@ def _matching(tracker: "Tracker", text: str) -> "list[Stored]":
         return _require_one(runs, f"have an id that begins with {text}")
     if runs := finding.search(tracker, f"attributes.run_name = '{quoted}'"):
         return _require_one(runs, f"have the name {text!r}")
-    if runs := finding.search(tracker, f"tags.sweep = '{quoted}'"):
+    folder = os.path.basename(text.rstrip("/")).replace("'", "''")
+    if folder and (runs := finding.search(tracker, f"tags.sweep = '{folder}'")):
         return runs
     raise PipelineError(
         f"no run {text!r} in {tracker.name}; accepted: the beginning of an id (6 or more characters), a name, "
@@ -94,7 +96,7 @@ def read(tracker: "Tracker", run: "Stored", split: str) -> Run:
 
 
 def group_seeds(runs: list[Run]) -> list[list[Run]]:
-    """Return groups of runs with the same configuration and code, and different seeds.
+    """Return groups of runs with the same configuration and code, in the order of their seeds.
 
     Of several runs with the same seed, a group has only the first: the others repeat it.
     """
@@ -103,7 +105,7 @@ def group_seeds(runs: list[Run]) -> list[list[Run]]:
         settings = {key: value for key, value in run.parameters.items() if key != "seed"}
         key = json.dumps([settings, _code(run)], sort_keys=True)
         groups.setdefault(key, {}).setdefault(run.parameters["seed"], run)
-    return [list(group.values()) for group in groups.values()]
+    return [sorted(group.values(), key=lambda run: int(run.parameters["seed"])) for group in groups.values()]
 
 
 def _code(run: Run) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 
 import yaml
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from pipeline.core.errors import PipelineError
@@ -75,6 +75,9 @@ def _explain(error: BaseException) -> str | None:
         if isinstance(cause, yaml.YAMLError):
             return "error: " + " ".join(str(cause).split())
         cause = cause.__cause__
+    if isinstance(error, OverrideParseException):  # without the value, which may be a password
+        key = error.override.partition("=")[0]
+        return f"error: {key!r} has no value that can be read; accepted: KEY=VALUE, or KEY=A,B without blanks"
     if isinstance(error, HydraException | OmegaConfBaseException):
         text = str(error) or str(error.__cause__)
         return "error: " + " ".join(text.split("Config search path")[0].split())

@@ -14,6 +14,9 @@ def write(changed: dict[str, Any]) -> None:
     """Set the dotted keys `changed` in params.yaml, and keep its comments."""
     yaml = YAML()
     yaml.width = 1000  # each value stays on the line of its key
+    yaml.representer.add_representer(
+        type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     params = yaml.load(paths.PARAMS)
     for key, value in changed.items():
         section, _, name = key.partition(".")

@@ -37,8 +37,6 @@ def main(arguments: list[str]) -> None:
     options.add_classes(parser)
     args = parser.parse_args(arguments)
     given = args.given
-    if missing := [name for name in NEEDED if find_spec(name) is None]:
-        raise PipelineError(f"not installed: {', '.join(missing)}; `make export` installs what this command needs")
     overrides = [argument for argument in given if argument.startswith("data=")]
     found = [Path(argument) for argument in given if argument not in overrides] or [paths.Outputs().model]
     for path in found:
@@ -48,6 +46,8 @@ def main(arguments: list[str]) -> None:
     if len(found) > 1:
         raise PipelineError(f"{len(found)} files are given: {', '.join(map(str, found))}; accepted: one .h5 file")
     cfg, _ = config.compose(overrides)
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise PipelineError(f"not installed: {', '.join(missing)}; `make export` installs what this command needs")
     runtime.load_tensorflow()
     export(found[0], cfg.data, args.classes)
 

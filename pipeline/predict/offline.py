@@ -47,6 +47,9 @@ def predict(
     memory does not grow with their number. Returns how many files could not be read or written. Raises PipelineError if
     there is no picture or video.
     """
+    named = [media.STANDARD_INPUT if name == "-" else Path(name) for name in inputs]
+    if not any(path.exists() for path in named):
+        raise PipelineError(f"{', '.join(inputs)}: no such file or folder")
     passed_over: list[Path] = []
     found = media.files(inputs, out, passed_over)
     if (first := next(found, None)) is None:
@@ -66,7 +69,7 @@ def predict(
                     tracker = camera.FaceTracker(every, camera.UNSEEN)
                 if each.frame.number is not None:
                     faces = camera.track(each.frame.pixels, faces, classifier, tracker, missed=0)
-                elif single:
+                elif each.path in named:
                     print(f"{each.name}: " + ("; ".join(face.prediction.text for face in faces) or rows.NO_FACE))
                 folder.write(each.name, each.path, each.frame, faces)
                 advance(1)

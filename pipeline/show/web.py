@@ -55,9 +55,10 @@ class Backend:
         names = sorted(path.stem for path in paths.weights("any").parent.glob("*.h5"))
         found = [{"key": f"weights/{name}.h5", "name": f"{name} (in weights/)"} for name in names]
         for run in finding.newest(self.tracker, RUNS):
-            accuracy = run.data.metrics.get("val/accuracy")
-            score = f", val {accuracy:.1%}" if accuracy is not None else ""
-            found.append({"key": run.info.run_id, "name": f"{run.info.run_name} ({run.info.run_id[:8]}{score})"})
+            about = [run.info.run_id[:8], run.data.tags["data"]] if "data" in run.data.tags else [run.info.run_id[:8]]
+            if (accuracy := run.data.metrics.get("val/accuracy")) is not None:
+                about.append(f"val {accuracy:.1%}")
+            found.append({"key": run.info.run_id, "name": f"{run.info.run_name} ({', '.join(about)})"})
         return found
 
     def picture(self, key: str, content: bytes, explain: bool) -> dict[str, Any]:

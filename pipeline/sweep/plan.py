@@ -101,5 +101,6 @@ def find_file(kind: str, name: str) -> Path:
     """Return the path of conf/`kind`/`name`.yaml; raise PipelineError if there is no such file."""
     found = {path.stem: path for path in sorted((paths.CONF / kind).glob("*.yaml")) if path.stem != "none"}
     if name not in found:
-        raise PipelineError(f"unknown {kind} '{name}'; choose from {', '.join(found)}, the files of conf/{kind}/")
+        problem = f"unknown {kind} '{name}'" if name else f"no {kind} is named"
+        raise PipelineError(f"{problem}; choose from {', '.join(found)}, the files of conf/{kind}/")
     return found[name]

@@ -48,7 +48,7 @@ def single(arguments: list[str]) -> Path:
     context = RunContext(paths.Outputs(folder), "manual", config.compose(job.overrides)[1], label(job.swept))
     result = run_job(job.cfg, context, job.swept, "[run]")
     if result["status"] != "FINISHED":
-        raise PipelineError(f"the training failed ({result['error']}); the same command repeats it")
+        raise PipelineError("the training failed, as said above; the same command repeats it")
     from pipeline.tracking.tracker import Tracker
 
     print(f"model: {context.out.model}\n{params.advice(pinned(job.overrides), 'this')}")

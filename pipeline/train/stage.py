@@ -1,6 +1,7 @@
 """Stage train: trains the chosen model, and records the run."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,11 @@ def train(
     hardware["matmul_gflops"] = round(matmul_gflops(), 1)
     print(f"device: {hardware['device'] if name else 'CPU ' + hardware['processor']}")
     with initial_model(cfg, pinned=context.source in ("dvc repro", "dvc exp")) as (resolved, initial):
-        return _train(resolved, context, initial, hardware, on_epoch)
+        try:
+            return _train(resolved, context, initial, hardware, on_epoch)
+        except KeyboardInterrupt:
+            print("the same command resumes this training after its last complete epoch", file=sys.stderr)
+            raise
 
 
 def _train(

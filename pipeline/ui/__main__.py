@@ -8,7 +8,7 @@ import webbrowser
 from pipeline.core import config
 from pipeline.core.command import command
 from pipeline.tracking import view
-from pipeline.web import ready
+from pipeline.web import ready, server
 
 
 @command
@@ -19,6 +19,7 @@ def main(arguments: list[str]) -> None:
     port = os.environ.get("MLFLOW_PORT") or 5000
     parser.add_argument("--port", "-p", type=int, default=port, help="%(default)s by default")
     options, others = parser.parse_known_args(arguments)
+    server.check_free(options.port)
     cfg, _ = config.compose([])
     from pipeline.tracking import finding
     from pipeline.tracking.tracker import Tracker
@@ -32,13 +33,14 @@ def main(arguments: list[str]) -> None:
     environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracker.uri}
     # Without this and `--workers 1`, MLflow 3.17 starts some ten processes; two are enough.
     environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
+    environment.setdefault("PYTHONWARNINGS", "ignore")  # MLflow's own, of packages that it uses
     served = ["mlflow", "ui", "--workers", "1", "--host", options.host, "--port", str(options.port)]
     served += ["--uvicorn-opts", "--log-level warning", *others]
     print(f"starting MLflow's UI of the runs in {tracker.name}; Ctrl-C ends it", flush=True)
-    server = os.getpid()
+    serving = os.getpid()
     if os.fork():  # this process becomes the server, so that signals reach it; the other one ends when it has printed
         os.execve(sys.executable, [sys.executable, "-m", *served], environment)
-    if ready.answers(base := f"http://{options.host}:{options.port}", lambda: os.getppid() == server):
+    if ready.answers(base := f"http://{options.host}:{options.port}", lambda: os.getppid() == serving):
         address = view.address(base, experiment)
         print(f"\n{address}", flush=True)
         if sys.stdout.isatty() and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):

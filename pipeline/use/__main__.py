@@ -2,6 +2,7 @@
 
 from pipeline.core import config, params
 from pipeline.core.command import command, usage
+from pipeline.core.errors import PipelineError
 
 
 @command
@@ -11,6 +12,8 @@ def main(overrides: list[str]) -> None:
 
     Numbers: SECTION.KEY=VALUE, of the keys that params.yaml has.
     """
+    if not overrides:
+        raise PipelineError("nothing is given; accepted: overrides such as experiment=best; --help lists them")
     changed = params.changes(overrides)
     params.write(changed)
     print("params.yaml: " + (", ".join(f"{key}={value}" for key, value in changed.items()) or "nothing to change"))
