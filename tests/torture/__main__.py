@@ -1,6 +1,6 @@
 """Runs the parts, and counts: `python -m tests.torture`, or some of them: `python -m tests.torture crash server`.
 
-All of them together write results/torture.json, of which docs/robustness.md's table is made.
+They are written to results/torture.json, of which docs/robustness.md's table is made, in place of the same parts there.
 """
 
 import sys
@@ -18,15 +18,23 @@ def main(names: list[str]) -> None:
     """Run the parts `names`, or all; exit with 1 where anything was lost."""
     if unknown := set(names) - set(PARTS):
         sys.exit(f"error: {min(unknown)} is no part; accepted: {', '.join(PARTS)}")
-    started = time.monotonic()
-    rows = [row for name in names or PARTS for row in count(name)]
-    minutes = (time.monotonic() - started) / 60
+    names = [name for name in PARTS if name in (names or PARTS)]
+    rows = [row for name in names for row in count(name)]
     injected, lost = (sum(row[key] for row in rows) for key in ("injected", "lost"))
-    print(f"{injected} faults, {lost} with a loss, in {minutes:.1f} minutes")
-    if not names:
-        result = {"command": "python -m tests.torture", "minutes": minutes, "hardware": provenance.hardware()}
-        files.write_json(paths.TORTURE, {**result, "versions": provenance.versions(), "faults": rows})
+    print(f"{injected} faults, {lost} with a loss, in {sum(row['seconds'] for row in rows) / 60:.1f} minutes")
+    write(paths.TORTURE, names, rows)
     sys.exit(1 if lost else 0)
+
+
+def write(path: Path, names: list[str], rows: list[dict[str, Any]]) -> None:
+    """Write `rows`, those of the parts `names`, in place of the same parts that `path` has of this machine."""
+    machine = {"hardware": provenance.hardware(), "versions": provenance.versions()}
+    before = files.read_json(path) if path.exists() else {"faults": []}
+    kept = before["faults"] if {key: before.get(key) for key in machine} == machine else []
+    rows = [row for row in kept if row["part"] not in names] + rows
+    rows.sort(key=lambda row: PARTS.index(row["part"]))
+    minutes = sum(row["seconds"] for row in rows) / 60
+    files.write_json(path, {"command": "python -m tests.torture", "minutes": minutes, **machine, "faults": rows})
 
 
 def count(name: str) -> list[dict[str, Any]]:

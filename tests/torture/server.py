@@ -21,7 +21,8 @@ from tests.torture.outcome import Outcome
 EPOCHS = 4
 ASKED = 2 * (EPOCHS + 3)
 """How often a training may ask a server that fails in the middle: each request twice, those of the end counted in."""
-ASKED_SLOW = 60
+ASKED_SLOW = 80
+"""... and one that answers slowly: some fifty times for the run, and once for each of the model's 26 files."""
 LONGEST = 60
 """Seconds that a request may wait for its answer: those of the project are few, MLflow's own are 120."""
 HOURS = "7200"
