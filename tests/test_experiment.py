@@ -59,7 +59,7 @@ class TestTried:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["unknown experiment ''", "demo", "sprint"]),
+        ([], ["no experiment is named", "demo", "sprint"]),
         (["marathon"], ["unknown experiment 'marathon'", "demo"]),
         (["demo", "train.epochs=3"], ["train.epochs=3 would change the experiment", "seed"]),
     ],
