@@ -88,6 +88,7 @@ def test_an_error_names_the_key_the_value_and_what_is_accepted(config, override,
         ("train.epoch=3", ["train.epoch"]),
         ("model=lenet", ["model/lenet", "linear", "seed_cnn"]),
         ("experiment=none2", ["experiment/none2", "demo"]),
+        ("model=linear,", ["'model' has no value that can be read; accepted: KEY=VALUE, or KEY=A,B without blanks"]),
     ],
 )
 def test_a_bad_argument_ends_a_stage_before_any_work(project, argument, words):
